@@ -1,0 +1,2765 @@
+// gpt.c: a character language model in one file that can be read in an afternoon.
+//
+// It reads text, counts it, trains a model without context (an MLP) and a transformer on
+// it, lets them write, and shows what they learned. tutorial.md is the book beside it:
+// chapter N reads section N. Nothing is needed but a C compiler:
+//
+//     cc -O3 -fopenmp gpt.c -lm && ./a.out
+//
+// What the program does, in a dozen lines:
+//
+//     text   = read("stories.txt")                   section 1: characters become numbers
+//     w      = random numbers                        section 6: the table of weights
+//     repeat a few thousand times:
+//         x, y   = windows of the text, and the same windows one character later
+//         logits = model(x, w)                       sections 2, 3, 5, 6: forward
+//         loss   = cross_entropy(logits, y)          section 3: how surprised was the
+//         model? dw     = how the loss changes with w       sections 2, 3, 5, 6: backward
+//         w      = adam(w, dw)                       section 7: a small step downhill
+//     repeat:
+//         p      = softmax(model(text so far) / temperature)
+//         print a character drawn from p             section 8: talking
+//
+// Letters for sizes, the same everywhere:
+//     B stories side by side    T positions in a window    N = B*T rows of activations
+//     C channels ("dim")        H heads    D = C/H         F hidden units of the MLP
+//     L layers                  V different tokens (the characters and one end-of-text
+//     token)
+// Arrays are row-major; the shape stands beside each in brackets: (N,C) has N rows of C
+// numbers.
+
+// 0. Preface
+//
+// What every later section leans on: one way to fail, one random generator, one clock,
+// one way to ask for memory, and one macro that compiles a loop for several kinds of CPU.
+
+#define _POSIX_C_SOURCE 200809L // fsync, isatty, clock_gettime
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#ifdef _WIN32 // the only lines that know the operating system
+#include <io.h>
+#define fsync _commit
+#define aligned_alloc(alignment, size) _aligned_malloc(size, alignment)
+#define aligned_free _aligned_free
+#define SIGPIPE SIGTERM
+#else
+#include <unistd.h>
+#define aligned_free free
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#else
+static int omp_get_max_threads(void) { return 1; }
+static int omp_get_thread_num(void) { return 0; }
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"
+#endif
+
+#define VERSION "1.0"
+#ifndef REAL
+#define REAL float // cc -DREAL=double builds the same program in double precision
+#endif
+typedef REAL real;
+
+#ifndef EXIT
+#define EXIT exit // tests and fuzzers put a jump here
+#endif
+
+static bool has_progress_line; // a line without its newline stands on the terminal
+
+// One line on stderr, then the end. Status 2: the user can mend the command. 1: anything
+// else.
+static void fail(int status, const char *format, va_list args) {
+    fflush(stdout);
+    fputs(has_progress_line ? "\ngpt: " : "gpt: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    EXIT(status);
+}
+
+static void die(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fail(1, format, args);
+    va_end(args);
+}
+
+static void usage(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fail(2, format, args);
+    va_end(args);
+}
+
+// Random numbers: splitmix64 (Steele, Lea and Flood 2014). Its state is one number, so a
+// checkpoint can hold it.
+typedef struct {
+    uint64_t state;
+} Random;
+
+static uint64_t random_bits(Random *r) {
+    uint64_t z = r->state += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+static double random_uniform(Random *r) {
+    return (double)(random_bits(r) >> 11) * 0x1p-53;
+}
+
+static double random_normal(Random *r) { // Box and Muller 1958
+    double radius = sqrt(-2 * log(1 - random_uniform(r)));
+    return radius * cos(6.283185307179586 * random_uniform(r));
+}
+
+static double seconds(void) { // wall clock; the CPU clock would count every thread
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void *allocate(size_t count,
+                      size_t size) { // zeroed; ends the program when there is none
+    void *p = calloc(count ? count : 1, size);
+    if (!p) die("out of memory: cannot get %zu MB more", count / 1000000 * size);
+    return p;
+}
+
+enum { LINE = 64 / sizeof(real) }; // reals in a cache line: tensors start on one
+
+static size_t padded(size_t n) { return (n + LINE - 1) / LINE * LINE; }
+
+// n zeros on a cache line boundary: a load that straddles two lines costs twice.
+static real *reals(size_t n) {
+    size_t bytes = padded(n) * sizeof(real);
+    real *p =
+        n > SIZE_MAX / 2 / sizeof(real) ? NULL : aligned_alloc(64, bytes ? bytes : 64);
+    if (!p) die("out of memory: cannot get %zu MB more", n / 1000000 * sizeof(real));
+    return memset(p, 0, bytes);
+}
+
+// Which instructions the hot loops use. Chosen once, in main; --matmul overrides.
+typedef enum { PLAIN, SSE, AVX2, AVX512 } Path;
+static Path path;
+
+// PER_CPU(name, ...) makes name() from name_any(): the same plain loop, compiled for each
+// instruction set and chosen at run time. Chapter 12 measures what that gains.
+#define ANY static inline __attribute__((always_inline)) void
+#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef __clang__
+#define FOR_AVX512 __attribute__((target("avx512f,avx512dq,fma")))
+#else
+#define FOR_AVX512 __attribute__((target("avx512f,avx512dq,fma,prefer-vector-width=512")))
+#endif
+#define FOR_AVX2 __attribute__((target("avx2,fma")))
+#define PER_CPU(name, parameters, arguments)                                  \
+    FOR_AVX512 static void name##_avx512 parameters { name##_any arguments; } \
+    FOR_AVX2 static void name##_avx2 parameters { name##_any arguments; }     \
+    static void name parameters {                                             \
+        if (path == AVX512)                                                   \
+            name##_avx512 arguments;                                          \
+        else if (path == AVX2)                                                \
+            name##_avx2 arguments;                                            \
+        else                                                                  \
+            name##_any arguments;                                             \
+    }
+#else
+#define PER_CPU(name, parameters, arguments) \
+    static void name parameters { name##_any arguments; }
+#endif
+
+// 1. Text into numbers
+//
+// In: a UTF-8 file of stories separated by lines <|endoftext|>. Out: one long array of
+// tokens, an end-of-text token before the first story and after every story, cut into a
+// training and a validation part. A token is the number of a character: its place in the
+// sorted vocabulary. The end-of-text token is the last number, V-1.
+
+typedef uint16_t Token;
+enum { CODE_POINTS = 0x110000, MOST_TOKENS = 65535 };
+#define SEPARATOR "<|endoftext|>"
+
+typedef struct {
+    int V;            // characters + 1
+    uint32_t *points; // (V-1) code points, ascending
+    int *
+        index; // (CODE_POINTS) id + 1, or 0 for a character that is not in the vocabulary
+} Vocab;
+
+typedef struct {
+    const Token *at;
+    size_t n;
+} Stream;
+
+typedef struct {
+    Token *tokens;       // the whole --data file
+    Token *valid_tokens; // --valid, when it was given
+    Stream train, valid;
+    size_t characters, stories;
+    uint64_t fingerprint; // of the training stream, to notice a resume on another text
+} Corpus;
+
+// The length in bytes of the UTF-8 character at s, its code point in *point; 0 when
+// invalid: cut short, longer than needed, a surrogate, or beyond U+10FFFF.
+static int decode(const unsigned char *s, size_t left, uint32_t *point) {
+    if (left && s[0] < 0x80) return *point = s[0], 1;
+    int length = !left                       ? 0
+               : s[0] >= 0xf0 && s[0] < 0xf8 ? 4
+               : s[0] >= 0xe0                ? 3
+               : s[0] >= 0xc0                ? 2
+                                             : 0;
+    if (!length || s[0] >= 0xf8 || left < (size_t)length) return 0;
+    uint32_t c = s[0] & (0x7f >> length);
+    for (int i = 1; i < length; i++) {
+        if ((s[i] & 0xc0) != 0x80) return 0;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    if (c < least[length] || c >= CODE_POINTS || (c >= 0xd800 && c < 0xe000)) return 0;
+    return *point = c, length;
+}
+
+// The character as UTF-8 in out (5 bytes are enough); returns its length.
+static int encode(uint32_t c, char *out) {
+    int length = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char lead[5] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (int i = length - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)(lead[length] | c);
+    out[length] = 0;
+    return length;
+}
+
+// A token as something to print on one line: "a", "\n", "<eot>", "U+0007". Returns out
+// (16 bytes).
+static char *token_name(const Vocab *v, int id, char *out) {
+    uint32_t c = id < v->V - 1 ? v->points[id] : 0;
+    if (id == v->V - 1)
+        strcpy(out, "<eot>");
+    else if (c == '\n' || c == '\t' || c == '\r')
+        sprintf(out, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+    else if (c < 32 || (c >= 127 && c < 160))
+        sprintf(out, "U+%04X", (unsigned)c);
+    else
+        encode(c, out);
+    return out;
+}
+
+// The whole file, with line ends of Windows turned into "\n" and a byte-order mark
+// dropped.
+static unsigned char *read_text(const char *file, size_t *size) {
+    FILE *f = fopen(file, "rb");
+    if (!f) die("cannot open %s: %s", file, strerror(errno));
+    size_t n = 0, room = 1 << 16, got;
+    unsigned char *s = allocate(room, 1);
+    while ((got = fread(s + n, 1, room - n, f)) > 0)
+        if ((n += got) == room && !(s = realloc(s, room *= 2)))
+            die("out of memory: %s needs more than %zu MB", file, room / 1000000);
+    if (ferror(f)) die("cannot read %s: %s", file, strerror(errno));
+    fclose(f);
+    size_t mark = n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3) ? 3 : 0, kept = 0;
+    for (size_t i = mark; i < n; i++)
+        if (!(s[i] == '\r' && i + 1 < n && s[i + 1] == '\n')) s[kept++] = s[i];
+    if (kept < n)
+        fprintf(stderr, "note: %s: %s%s%s\n", file, mark ? "byte-order mark dropped" : "",
+                mark && kept + mark < n ? ", " : "",
+                kept + mark < n ? "CRLF read as LF" : "");
+    if (!kept)
+        die("%s is empty: a text to learn from has at least a few hundred characters",
+            file);
+    *size = kept;
+    return s;
+}
+
+// Where the story that begins at `at` ends; *next is where the one after it begins. The
+// newlines on both sides of a separator belong to it, and so does one at the end of the
+// file.
+static size_t story_end(const unsigned char *s, size_t n, size_t at, size_t *next) {
+    const size_t length = strlen(SEPARATOR);
+    for (size_t i = at; i < n;) {
+        if (n - i >= length && !memcmp(s + i, SEPARATOR, length) &&
+            (i + length == n || s[i + length] == '\n')) {
+            *next = i + length + (i + length < n);
+            return i > at ? i - 1 : i;
+        }
+        const unsigned char *newline = memchr(s + i, '\n', n - i);
+        i = newline ? (size_t)(newline - s) + 1 : n;
+    }
+    *next = n;
+    return n > at && s[n - 1] == '\n' ? n - 1 : n;
+}
+
+// Walks over every character of every story that is not empty. With out = NULL it counts
+// the characters into counts (CODE_POINTS); else it writes tokens. Returns how many
+// tokens there are.
+static size_t walk(const unsigned char *s, size_t n, const char *file, uint64_t *counts,
+                   const Vocab *v, Token *out) {
+    size_t tokens = 1; // the end-of-text token before the first story
+    if (out) out[0] = (Token)(v->V - 1);
+    for (size_t at = 0, next; at < n; at = next) {
+        size_t end = story_end(s, n, at, &next), first = at;
+        while (first < end && s[first] == '\n') first++;
+        if (first == end) continue;
+        for (uint32_t c; at < end; tokens++) {
+            int length = decode(s + at, end - at, &c);
+            if (!length)
+                die("%s: byte %zu is not UTF-8; if the file is Latin-1, convert it: "
+                    "iconv -f LATIN1 -t UTF-8 %s > utf8.txt",
+                    file, at, file);
+            if (out)
+                out[tokens] = (Token)(v->index[c] - 1);
+            else
+                counts[c]++;
+            at += (size_t)length;
+        }
+        if (out) out[tokens] = (Token)(v->V - 1);
+        tokens++;
+    }
+    return tokens;
+}
+
+static void vocab_free(Vocab *v) {
+    free(v->points);
+    free(v->index);
+}
+
+static void vocab_add(Vocab *v, uint32_t point) { // in ascending order
+    v->points[v->V - 1] = point;
+    v->index[point] = v->V++;
+}
+
+static Vocab vocab_new(int characters) {
+    return (Vocab){1, allocate((size_t)characters + 1, sizeof(uint32_t)),
+                   allocate(CODE_POINTS, sizeof(int))};
+}
+
+// Ends the program with the characters of a text that the vocabulary lacks, if there are
+// any.
+static void check_known(const uint64_t *counts, const Vocab *v, const char *file) {
+    char list[200] = "", name[5];
+    int unknown = 0;
+    for (uint32_t c = 0; c < CODE_POINTS; c++) {
+        if (!counts[c] || v->index[c]) continue;
+        size_t used = strlen(list);
+        if (unknown++ < 5 && c >= 32)
+            encode(c, name);
+        else
+            name[0] = 0;
+        if (unknown <= 5)
+            snprintf(list + used, sizeof list - used, "%s'%s' (U+%04X) %llu times",
+                     unknown > 1 ? ", " : "", name, (unsigned)c,
+                     (unsigned long long)counts[c]);
+    }
+    if (unknown)
+        die("%s has %d character%s that the model's vocabulary lacks: %s%s; replace or "
+            "remove them",
+            file, unknown, unknown == 1 ? "" : "s", list, unknown > 5 ? ", ..." : "");
+}
+
+// A file as tokens. Builds the vocabulary when v->V is 0, else insists on it. Free the
+// result.
+static Token *read_tokens(const char *file, Vocab *v, size_t *n, size_t *characters) {
+    size_t size;
+    unsigned char *s = read_text(file, &size);
+    uint64_t *counts = allocate(CODE_POINTS, sizeof *counts);
+    *n = walk(s, size, file, counts, NULL, NULL);
+    *characters = 0;
+    int different = 0;
+    for (uint32_t c = 0; c < CODE_POINTS; c++)
+        *characters += counts[c], different += counts[c] > 0;
+    if (!*characters) die("%s has no text between its separators", file);
+    if (different >= MOST_TOKENS)
+        die("%s has %d different characters, at most %d are possible", file, different,
+            MOST_TOKENS - 1);
+    if (!v->V) {
+        *v = vocab_new(different);
+        for (uint32_t c = 0; c < CODE_POINTS; c++)
+            if (counts[c]) vocab_add(v, c);
+    }
+    check_known(counts, v, file);
+    Token *tokens = allocate(*n, sizeof *tokens);
+    walk(s, size, file, counts, v, tokens);
+    free(counts);
+    free(s);
+    return tokens;
+}
+
+// Reads the text and splits it: the last tenth of the stories is for validation (of the
+// characters, when there are fewer than 10 stories), unless `valid` names a file.
+static Corpus read_corpus(const char *data, const char *valid, Vocab *v) {
+    Corpus c = {0};
+    size_t n, ignored;
+    c.tokens = read_tokens(data, v, &n, &c.characters);
+    const Token end = (Token)(v->V - 1);
+    for (size_t i = 1; i < n; i++) c.stories += c.tokens[i] == end;
+    size_t cut =
+        n - 1; // the validation part begins with the end-of-text token at the cut
+    if (valid) {
+        c.valid_tokens = read_tokens(valid, v, &c.valid.n, &ignored);
+        c.valid.at = c.valid_tokens;
+    } else {
+        if (c.stories < 10) cut = n - n / 10;
+        for (size_t left = c.stories < 10 ? 0 : c.stories / 10; left > 0;)
+            left -= c.tokens[--cut] == end;
+        c.valid = (Stream){c.tokens + cut, n - cut};
+    }
+    c.train = (Stream){c.tokens, cut + 1 < n ? cut + 1 : n};
+    if (c.valid.n < 2)
+        die("%s is too short: nothing is left for validation", valid ? valid : data);
+    c.fingerprint = 0xcbf29ce484222325; // FNV-1a
+    for (size_t i = 0; i < c.train.n; i++)
+        c.fingerprint = (c.fingerprint ^ c.train.at[i]) * 0x100000001b3;
+    return c;
+}
+
+static void corpus_free(Corpus *c) {
+    free(c->tokens);
+    free(c->valid_tokens);
+}
+
+// B random windows: x (B,T) is what the model sees, y (B,T) the same text one character
+// later.
+static void draw_windows(Stream s, int *x, int *y, int B, int T, Random *r) {
+    for (int b = 0; b < B; b++) {
+        size_t start = (size_t)(random_uniform(r) * (double)(s.n - (size_t)T));
+        for (int t = 0; t < T; t++) {
+            x[b * T + t] = s.at[start + (size_t)t];
+            y[b * T + t] = s.at[start + (size_t)t + 1];
+        }
+    }
+}
+
+// 2. Matrix multiplication
+//
+// Nine tenths of the time of a language model go into sums of products, C = A B. Here is
+// the plain loop that says what is meant, the way to share it among threads, and the
+// three products of a linear layer. Section 12 has a version of product() that is many
+// times faster.
+
+typedef struct {
+    const real
+        *at; // element (i,j) stands at at[i * row + j * col]; NULL is a matrix of zeros
+    size_t row, col;
+} Matrix;
+
+static Matrix rows(const real *at, int width) { return (Matrix){at, (size_t)width, 1}; }
+static Matrix turned(const real *at, int width) {
+    return (Matrix){at, 1, (size_t)width};
+} // transposed
+
+// c (M,N) = start (M,N) + a (M,K) b (K,N), in one thread. c, start and b have their rows
+// in one piece; the inner loop runs along them, so that neighbours in memory are
+// neighbours in time.
+static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
+                          int N, int K) {
+    for (int i = 0; i < M; i++) {
+        real *ci = c + (size_t)i * c_row;
+        for (int j = 0; j < N; j++)
+            ci[j] = start.at ? start.at[(size_t)i * start.row + j] : 0;
+        for (int k = 0; k < K; k++) {
+            real x = a.at[(size_t)i * a.row + (size_t)k * a.col];
+            const real *bk = b.at + (size_t)k * b.row;
+            for (int j = 0; j < N; j++) ci[j] += x * bk[j];
+        }
+    }
+}
+
+static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
+                    int K); // section 12
+
+// The same with all threads: blocks of c are shared out; each is computed by one thread,
+// in one order, so the bits don't depend on how many threads there are.
+static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
+                   int K) {
+    enum { TALL = 64, WIDE = 96, WORTH_SHARING = 1 << 17 };
+    int down = (M + TALL - 1) / TALL, across = (N + WIDE - 1) / WIDE;
+    #pragma omp parallel for schedule(dynamic) if ((double)M * N * K > WORTH_SHARING)
+    for (int block = 0; block < down * across; block++) {
+        size_t i = (block / across) * TALL, j = (block % across) * WIDE;
+        product(c + i * c_row + j, c_row,
+                (Matrix){start.at ? start.at + i * start.row + j : NULL, start.row, 1},
+                (Matrix){a.at + i * a.row, a.row, a.col}, (Matrix){b.at + j, b.row, 1},
+                M - (int)i < TALL ? M - (int)i : TALL,
+                N - (int)j < WIDE ? N - (int)j : WIDE, K);
+    }
+}
+
+// out (C,R) = in (R,C) turned, in small squares that stay in the cache both ways.
+static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R, int C) {
+    enum { SIDE = 16 };
+    for (int i0 = 0; i0 < R; i0 += SIDE)
+        for (int j = 0; j < C; j++)
+            for (int i = i0; i < i0 + SIDE && i < R; i++)
+                out[j * out_row + i] = in[i * in_row + j];
+}
+
+// y (N,O) = x (N,I) w (I,O) + b (O)
+static void linear_forward(real *y, const real *x, const real *w, const real *b, int N,
+                           int I, int O) {
+    matmul(y, O, rows(b, 0), rows(x, I), rows(w, O), N, O, I);
+}
+
+// forward: y = x w + b. Three products, one for each of the three: with dy (N,O),
+//     dx = dy wt    dw += xt dy    db += the sum of the rows of dy (a product with a row
+//     of ones)
+static void linear_backward_weights(real *dw, real *db, const real *dy, const real *x,
+                                    int N, int I, int O) {
+    static const real one = 1;
+    matmul(db, O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, O), 1, O, N);
+    matmul(dw, O, rows(dw, O), turned(x, I), rows(dy, O), I, O, N);
+}
+
+// Overwrites dx (N,I), and wt (O,I), which receives w turned.
+static void linear_backward_input(real *dx, real *wt, const real *dy, const real *w,
+                                  int N, int I, int O) {
+    #pragma omp parallel for
+    for (int o = 0; o < O; o += LINE)
+        turn(wt + (size_t)o * I, I, w + o, O, I, O - o < LINE ? O - o : LINE);
+    matmul(dx, I, rows(NULL, 0), rows(dy, O), rows(wt, I), N, I, O);
+}
+
+static void linear_backward(real *dx, real *dw, real *db, real *wt, const real *dy,
+                            const real *x, const real *w, int N, int I, int O) {
+    linear_backward_weights(dw, db, dy, x, N, I, O);
+    linear_backward_input(dx, wt, dy, w, N, I, O);
+}
+
+// 3. Layers
+//
+// The small functions between the matrix products: embedding, layer norm, ReLU and GELU,
+// softmax and cross-entropy. Each takes N rows and treats every row alone; each backward
+// stands right below its forward. A backward ADDS into gradients of weights; its comment
+// says what it overwrites.
+
+// e^x. In float: e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2, and the school
+// book's series for e^r; plain arithmetic that compilers turn into vector instructions.
+static inline real e_to(real x) {
+    if (sizeof(real) == sizeof(double)) return (real)exp((double)x);
+    x = x < -87 ? -87 : x > 88 ? 88 : x;
+    float shifted = (float)x * 1.44269504f + 12582912.0f; // 1.5 * 2^23: adding it rounds
+    float n = shifted - 12582912.0f, r = (float)x - n * 0.693359375f + n * 2.12194440e-4f;
+    float series =
+        1 + r * (1 + r * (1.0f / 2 +
+                          r * (1.0f / 6 + r * (1.0f / 24 + r * (1.0f / 120 + r / 720)))));
+    uint32_t bits;
+    memcpy(&bits, &shifted, 4);
+    bits = (bits << 23) + 0x3f800000; // the float 2^n
+    memcpy(&n, &bits, 4);
+    return (real)(series * n);
+}
+
+static inline real root(real x) {
+    return sizeof(real) == sizeof(double) ? (real)sqrt((double)x) : (real)sqrtf((float)x);
+}
+
+// x (N,C): row r is the embedding of ids[r], plus the vector of its position; wpe may be
+// NULL. The N rows are stories of T positions, of which the first has the number t0.
+static void embedding_forward(real *x, const int *ids, const real *wte, const real *wpe,
+                              int N, int T, int t0, int C) {
+    for (int r = 0; r < N; r++) {
+        const real *token = wte + (size_t)ids[r] * C;
+        const real *position = wpe ? wpe + (size_t)(t0 + r % T) * C : NULL;
+        for (int c = 0; c < C; c++)
+            x[(size_t)r * C + c] = token[c] + (position ? position[c] : 0);
+    }
+}
+
+// forward: x[r] = wte[ids[r]] + wpe[t]; so each row of dx is added to the rows it came
+// from. Two rows may be the same letter, so threads share out channels, not rows. dwpe
+// may be NULL.
+static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int *ids,
+                               int N, int T, int C) {
+    #pragma omp parallel for
+    for (int c0 = 0; c0 < C; c0 += LINE)
+        for (int r = 0; r < N; r++) {
+            const real *d = dx + (size_t)r * C;
+            real *token = dwte + (size_t)ids[r] * C;
+            for (int c = c0; c < c0 + LINE && c < C; c++) token[c] += d[c];
+            if (!dwpe) continue;
+            real *position = dwpe + (size_t)(r % T) * C;
+            for (int c = c0; c < c0 + LINE && c < C; c++) position[c] += d[c];
+        }
+}
+
+// One row of layer norm (Ba, Kiros and Hinton 2016): to mean 0 and variance 1, then gain
+// and bias.
+ANY norm_row_any(real *y, real *mean, real *scale, const real *x, const real *gain,
+                 const real *bias, int C) {
+    real sum = 0, squares = 0;
+    #pragma omp simd reduction(+ : sum)
+    for (int c = 0; c < C; c++) sum += x[c];
+    const real m = sum / (real)C;
+    #pragma omp simd reduction(+ : squares)
+    for (int c = 0; c < C; c++) squares += (x[c] - m) * (x[c] - m);
+    const real s = 1 / root(squares / (real)C + (real)1e-5); // epsilon inside the root
+    for (int c = 0; c < C; c++) y[c] = (x[c] - m) * s * gain[c] + bias[c];
+    *mean = m;
+    *scale = s;
+}
+PER_CPU(norm_row,
+        (real * y, real *mean, real *scale, const real *x, const real *gain,
+         const real *bias, int C),
+        (y, mean, scale, x, gain, bias, C))
+
+// y (N,C) from x (N,C); mean (N) and scale (N), one over the deviation, are kept for the
+// backward.
+static void norm_forward(real *y, real *mean, real *scale, const real *x,
+                         const real *gain, const real *bias, int N, int C) {
+    #pragma omp parallel for if (N > 8)
+    for (int r = 0; r < N; r++)
+        norm_row(y + (size_t)r * C, mean + r, scale + r, x + (size_t)r * C, gain, bias,
+                 C);
+}
+
+// forward: n = (x - mean) scale, y = n gain + bias. With dn = dy gain: the mean takes
+// away the average of dn, the deviation its part along n:  dx += scale (dn - avg(dn) - n
+// avg(dn n)).
+ANY norm_row_backward_any(real *dx, const real *dy, const real *x, real m, real s,
+                          const real *gain, int C) {
+    real sum = 0, along = 0;
+    #pragma omp simd reduction(+ : sum, along)
+    for (int c = 0; c < C; c++) {
+        sum += dy[c] * gain[c];
+        along += dy[c] * gain[c] * (x[c] - m) * s;
+    }
+    sum /= (real)C;
+    along /= (real)C;
+    for (int c = 0; c < C; c++)
+        dx[c] += s * (dy[c] * gain[c] - sum - (x[c] - m) * s * along);
+}
+PER_CPU(norm_row_backward,
+        (real * dx, const real *dy, const real *x, real m, real s, const real *gain,
+         int C),
+        (dx, dy, x, m, s, gain, C))
+
+// dgain += the sum over rows of dy n, dbias += the sum over rows of dy, for `width`
+// channels.
+ANY norm_sums_any(real *dgain, real *dbias, const real *dy, const real *x,
+                  const real *mean, const real *scale, int N, int C, int width) {
+    for (int r = 0; r < N; r++)
+        for (int c = 0; c < width; c++) {
+            real d = dy[(size_t)r * C + c];
+            dgain[c] += d * (x[(size_t)r * C + c] - mean[r]) * scale[r];
+            dbias[c] += d;
+        }
+}
+PER_CPU(norm_sums,
+        (real * dgain, real *dbias, const real *dy, const real *x, const real *mean,
+         const real *scale, int N, int C, int width),
+        (dgain, dbias, dy, x, mean, scale, N, C, width))
+
+// Adds into dx too.
+static void norm_backward(real *dx, real *dgain, real *dbias, const real *dy,
+                          const real *x, const real *mean, const real *scale,
+                          const real *gain, int N, int C) {
+    #pragma omp parallel for
+    for (int r = 0; r < N; r++)
+        norm_row_backward(dx + (size_t)r * C, dy + (size_t)r * C, x + (size_t)r * C,
+                          mean[r], scale[r], gain, C);
+    #pragma omp parallel for
+    for (int c = 0; c < C; c += 2 * LINE)
+        norm_sums(dgain + c, dbias + c, dy + c, x + c, mean, scale, N, C,
+                  C - c < 2 * LINE ? C - c : 2 * LINE);
+}
+
+typedef enum { RELU, GELU } Activation;
+
+// The slope of GELU's logistic curve: GELU(x) = x / (1 + e^-z), z = x (k + k3 x^2), which
+// is the tanh form of Hendrycks and Gimpel 2016, since (1 + tanh(z/2)) / 2 = 1 / (1 +
+// e^-z).
+#define GELU_K (real)1.5957691216057308
+#define GELU_K3 (real)(1.5957691216057308 * 0.044715)
+
+ANY activation_any(real *y, const real *x, Activation kind, int n) {
+    if (kind == RELU)
+        for (int i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : 0;
+    else
+        for (int i = 0; i < n; i++)
+            y[i] = x[i] / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * x[i] * x[i])));
+}
+PER_CPU(activation, (real * y, const real *x, Activation kind, int n), (y, x, kind, n))
+
+// y (N,F) = ReLU or GELU of x (N,F)
+static void activation_forward(real *y, const real *x, Activation kind, int N, int F) {
+    #pragma omp parallel for if (N > 8)
+    for (int r = 0; r < N; r++) activation(y + (size_t)r * F, x + (size_t)r * F, kind, F);
+}
+
+// forward: y = relu(x): dx = dy where x > 0. y = x s(z): dx = dy (s + x s (1 - s) z').
+ANY activation_slope_any(real *y, real *d, const real *x, Activation kind, int n) {
+    if (kind == RELU)
+        for (int i = 0; i < n; i++) {
+            y[i] = x[i] > 0 ? x[i] : 0;
+            d[i] = x[i] > 0 ? d[i] : 0;
+        }
+    else
+        for (int i = 0; i < n; i++) {
+            real s = 1 / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * x[i] * x[i])));
+            y[i] = x[i] * s;
+            d[i] *= s + y[i] * (1 - s) * (GELU_K + 3 * GELU_K3 * x[i] * x[i]);
+        }
+}
+PER_CPU(activation_slope, (real * y, real *d, const real *x, Activation kind, int n),
+        (y, d, x, kind, n))
+
+// Overwrites d (N,F), which comes as dy and leaves as dx, and y (N,F): recomputing y here
+// costs next to nothing and saves keeping it from the forward pass.
+static void activation_backward(real *y, real *d, const real *x, Activation kind, int N,
+                                int F) {
+    #pragma omp parallel for
+    for (int r = 0; r < N; r++)
+        activation_slope(y + (size_t)r * F, d + (size_t)r * F, x + (size_t)r * F, kind,
+                         F);
+}
+
+// p[i] = e^(scale p[i]) / sum, and *total = ln(sum of e^(scale p[i])). The maximum is
+// subtracted first: e^89 is more than a float can hold.
+ANY softmax_any(real *p, int n, real scale, real *total) {
+    real most = p[0], sum = 0;
+    #pragma omp simd reduction(max : most)
+    for (int i = 0; i < n; i++) most = p[i] > most ? p[i] : most;
+    #pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < n; i++) {
+        p[i] = e_to((p[i] - most) * scale);
+        sum += p[i];
+    }
+    const real share = 1 / sum;
+    for (int i = 0; i < n; i++) p[i] *= share;
+    *total = most * scale + (real)log(sum);
+}
+PER_CPU(softmax, (real * p, int n, real scale, real *total), (p, n, scale, total))
+
+// loss (N) in nats = -ln p[target]. Overwrites the logits (N,V) with the probabilities p
+// (N,V).
+static void cross_entropy_forward(real *loss, real *logits, const int *targets, int N,
+                                  int V) {
+    #pragma omp parallel for if (N > 8)
+    for (int r = 0; r < N; r++) {
+        real *row = logits + (size_t)r * V, total, hit = row[targets[r]];
+        softmax(row, V, 1, &total);
+        loss[r] = total - hit;
+    }
+}
+
+// forward: loss = ln(sum of e^logit) - logit[target]; so dlogit = p - (1 at the target).
+// Overwrites p with the gradient; `share` is what one row counts in the mean: 1 / (B T).
+static void cross_entropy_backward(real *p, const int *targets, real share, int N,
+                                   int V) {
+    #pragma omp parallel for
+    for (int r = 0; r < N; r++) {
+        real *row = p + (size_t)r * V;
+        row[targets[r]] -= 1;
+        for (int v = 0; v < V; v++) row[v] *= share;
+    }
+}
+
+// 4. A model without context
+//
+// How far does one get by looking at the last character only? Counting answers: a table
+// of V x V numbers says how often each character followed each other one. No model that
+// sees one character can beat the table's entropy on the text it was counted on, and the
+// MLP baseline, which is the transformer of section 6 with attention and positions taken
+// out, learns just this table.
+
+// counts (V,V): how often token j came right after token i. Free the result.
+static double *count_pairs(Stream s, int V) {
+    double *counts = allocate((size_t)V * V, sizeof *counts);
+    for (size_t i = 1; i < s.n; i++) counts[(size_t)s.at[i - 1] * V + s.at[i]]++;
+    return counts;
+}
+
+// Mean nats per token of the table's own text: the entropy of the next token given the
+// last one (pairs = true) or given nothing. sum of n ln(total / n), divided by the sum of
+// n.
+static double entropy(const double *counts, int V, bool pairs) {
+    double *next = allocate(V, sizeof *next), nats = 0, all = 0;
+    for (int i = 0; i < V; i++) {
+        double total = 0;
+        for (int j = 0; j < V; j++)
+            total += counts[(size_t)i * V + j], next[j] += counts[(size_t)i * V + j];
+        for (int j = 0; j < V && pairs; j++)
+            if (counts[(size_t)i * V + j] > 0)
+                nats +=
+                    counts[(size_t)i * V + j] * log(total / counts[(size_t)i * V + j]);
+        all += total;
+    }
+    for (int j = 0; j < V && !pairs; j++)
+        if (next[j] > 0) nats += next[j] * log(all / next[j]);
+    free(next);
+    return nats / all;
+}
+
+// Mean nats per token of `text` under the table; one is added to every count, so that a
+// pair that was never seen is unlikely, not impossible (Laplace's rule).
+static double table_loss(const double *counts, int V, Stream text) {
+    double nats = 0, *total = allocate(V, sizeof *total);
+    for (size_t i = 0; i < (size_t)V * V; i++) total[i / V] += counts[i] + 1;
+    for (size_t i = 1; i < text.n; i++)
+        nats -= log((counts[(size_t)text.at[i - 1] * V + text.at[i]] + 1) /
+                    total[text.at[i - 1]]);
+    free(total);
+    return nats / (double)(text.n - 1);
+}
+
+// The token that follows `last`, drawn from the table.
+static int draw_from_table(const double *counts, int V, int last, Random *r) {
+    const double *row = counts + (size_t)last * V;
+    double total = 0;
+    for (int j = 0; j < V; j++) total += row[j];
+    double u = random_uniform(r) * total;
+    for (int j = 0; j < V; j++)
+        if ((u -= row[j]) < 0) return j;
+    return V - 1;
+}
+
+// 5. Attention
+//
+// The only place where positions talk to each other. Each position t puts out a query, a
+// key and a value of D numbers per head. Its query is multiplied with the keys of all
+// positions s <= t; the softmax of these scores says how much of each value it takes. In:
+// qkv (N,3C), where head h has its query at h*D, its key at C + h*D and its value at 2C +
+// h*D. Out: (N,C), the heads in a row.
+//
+// The mask is the limit s <= t: to leave a score out of the softmax is to give it e^-inf
+// = 0.
+
+enum { QUERIES = 32 }; // rows of scores at a time, so that no (T,T) array is ever needed
+
+static size_t attention_work(int room, int D) { // reals of scratch that one thread needs
+    return padded((size_t)(2 * QUERIES + D) * room);
+}
+
+// S = Q Kt / sqrt(D), P = softmax(S), for the queries t0 to t0 + n - 1 of one head
+// against keys 0 to t0 + n - 1. q (n,.) has rows of 3C, kt (D,room) are the keys turned,
+// P (n,room).
+static void attention_weights(real *P, const real *q, const real *kt, int t0, int n,
+                              int D, int C, int room) {
+    real unused, scale = 1 / (real)sqrt((real)D);
+    product(P, room, rows(NULL, 0), rows(q, 3 * C), rows(kt, room), n, t0 + n, D);
+    for (int i = 0; i < n; i++) {
+        softmax(P + (size_t)i * room, t0 + i + 1, scale, &unused);
+        memset(P + (size_t)i * room + t0 + i + 1, 0,
+               sizeof(real) * (n - i - 1)); // the future
+    }
+}
+
+// out (B*T,C) from qkv (B*T,3C). Writes the turned keys kt (B,H,D,room), room >= T, which
+// later calls and the backward use again: with from > 0 (and B = 1) only positions from
+// `from` on are computed, the keys and values before are those of earlier calls. That is
+// the KV cache. p, if not NULL, receives the weights (H,room,room) of the computed rows.
+// Heads with off[h] put out 0.
+static void attention_forward(real *out, real *kt, real *p, real *work, const real *qkv,
+                              const char *off, int B, int T, int from, int room, int C,
+                              int H) {
+    const int D = C / H;
+    #pragma omp parallel for schedule(dynamic) if ((double)B * C * T * (T - from) > 1
+    //<< 17)
+    for (int bh = 0; bh < B * H; bh++) {
+        const int h = bh % H;
+        const real *q = qkv + (size_t)(bh / H) * T * 3 * C + h * D, *k = q + C,
+                   *v = q + 2 * C;
+        real *keys = kt + (size_t)bh * D * room,
+             *o = out + (size_t)(bh / H) * T * C + h * D;
+        real *P = work + omp_get_thread_num() * attention_work(room, D);
+        turn(keys + from, room, k + (size_t)from * 3 * C, 3 * C, T - from, D);
+        for (int t = from, n; t < T; t += n) {
+            n = T - t < QUERIES ? T - t : QUERIES;
+            attention_weights(P, q + (size_t)t * 3 * C, keys, t, n, D, C, room);
+            product(o + (size_t)t * C, C, rows(NULL, 0), rows(P, room), rows(v, 3 * C), n,
+                    D, t + n);
+            for (int i = 0; i < n && p; i++)
+                memcpy(p + ((size_t)h * room + t + i) * room, P + (size_t)i * room,
+                       sizeof(real) * (t + n));
+            for (int i = 0; i < n && off && off[h]; i++)
+                memset(o + (size_t)(t + i) * C, 0, sizeof(real) * D);
+        }
+    }
+}
+
+// forward: p = softmax(scale s); so ds = scale p (dp - sum of p dp). Overwrites dp with
+// ds.
+ANY softmax_backward_any(real *dp, const real *p, real scale, int n) {
+    real sum = 0;
+    #pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < n; i++) sum += p[i] * dp[i];
+    for (int i = 0; i < n; i++) dp[i] = scale * p[i] * (dp[i] - sum);
+}
+PER_CPU(softmax_backward, (real * dp, const real *p, real scale, int n),
+        (dp, p, scale, n))
+
+// forward: S = Q Kt / sqrt(D), P = softmax(S), O = P V; so, for each head,
+//     dV = Pt dO    dP = dO Vt    dS = P (dP - sum of P dP) / sqrt(D)    dQ = dS K    dK
+//     = dSt Q
+// A key at s is touched by every query t >= s: its gradient is a sum over the later
+// positions. P is computed again rather than kept: T x T numbers per head and layer would
+// not stay in cache. Overwrites dqkv (B*T,3C).
+static void attention_backward(real *dqkv, real *work, const real *dout, const real *qkv,
+                               const real *kt, int B, int T, int room, int C, int H) {
+    const int D = C / H;
+    const size_t W = 3 * (size_t)C;
+    #pragma omp parallel for schedule(dynamic)
+    for (int bh = 0; bh < B * H; bh++) {
+        const size_t first = (size_t)(bh / H) * T * W + bh % H * D;
+        const real *q = qkv + first, *k = q + C, *v = q + 2 * C,
+                   *keys = kt + (size_t)bh * D * room;
+        const real *dO = dout + (size_t)(bh / H) * T * C + bh % H * D;
+        real *dq = dqkv + first, *dk = dq + C, *dv = dq + 2 * C;
+        real *P = work + omp_get_thread_num() * attention_work(room, D),
+             *dP = P + (size_t)QUERIES * room;
+        real *vt = dP + (size_t)QUERIES * room;
+        turn(vt, room, v, W, T, D);
+        for (int t = 0; t < T; t++)
+            memset(dk + t * W, 0, sizeof(real) * D),
+                memset(dv + t * W, 0, sizeof(real) * D);
+        for (int t = 0, n; t < T; t += n) {
+            n = T - t < QUERIES ? T - t : QUERIES;
+            attention_weights(P, q + t * W, keys, t, n, D, C, room);
+            product(dP, room, rows(NULL, 0), rows(dO + (size_t)t * C, C), rows(vt, room),
+                    n, t + n, D);
+            product(dv, W, rows(dv, W), turned(P, room), rows(dO + (size_t)t * C, C),
+                    t + n, D, n);
+            for (int i = 0; i < n; i++)
+                softmax_backward(dP + (size_t)i * room, P + (size_t)i * room,
+                                 1 / (real)sqrt((real)D), t + n);
+            product(dq + t * W, W, rows(NULL, 0), rows(dP, room), rows(k, W), n, D,
+                    t + n);
+            product(dk, W, rows(dk, W), turned(dP, room), rows(q + t * W, W), t + n, D,
+                    n);
+        }
+    }
+}
+
+// 6. The transformer
+//
+// The pieces put together. A stream of C numbers per position starts as embedding plus
+// position; every layer reads it twice and adds to it twice: once what attention found at
+// other positions, once what the MLP made of it. At the end the head compares it with
+// every token's embedding.
+//
+//     pre-norm  (GPT-2):      x = x + f(norm(x))      and one norm more before the head
+//     post-norm (the paper):  x = norm(x + f(x))      Vaswani et al. 2017
+//
+// The MLP baseline has no attention and no positions; everything else is the same code.
+
+enum { TRANSFORMER, MLP };
+enum { SIN, LEARNED, NONE };
+enum { PRE, POST };
+
+typedef struct {
+    int model, pos, norm, act, tie;
+    int layers, heads, dim, hidden, context, V;
+} Config;
+
+// The table of tensors: what a model consists of. It drives initialisation, Adam,
+// checkpoints, the gradient check and `gpt info`.
+typedef struct {
+    char name[48];
+    int rows, cols;   // rows = 0: a vector
+    size_t at;        // where its numbers begin in w, g, m and v
+    double mean, std; // of the initial values
+    bool decays;      // weight decay pulls it towards 0 (matrices only)
+    bool fixed;       // never trained: the table of sinusoids
+} Tensor;
+
+typedef struct {
+    Tensor *tensor;
+    int count;
+    size_t size; // numbers in w; every tensor begins on a cache line
+    real *w, *g, *m,
+        *v; // weights, gradients, Adam's two moments: four arrays of one layout
+} Params;
+
+typedef struct { // where the tensors of one layer begin
+    size_t norm1_gain, norm1_bias, qkv_w, qkv_b, proj_w, proj_b;
+    size_t norm2_gain, norm2_bias, fc_w, fc_b, out_w, out_b;
+} Layer;
+
+typedef struct {
+    Config c;
+    Vocab vocab;
+    Params p;
+    size_t wte, wpe, normf_gain, normf_bias, head; // head = wte when tied
+    Layer *layer;
+    char *off; // (L,H) heads that are switched off
+} Model;
+
+// What one sub-layer keeps for its backward pass.
+typedef struct {
+    const real *x;      // (N,C) the stream that came in
+    real *sum;          // (N,C) x + f(...)
+    real *y;            // (N,C) the norm's output
+    real *mean, *scale; // (N) the norm's statistics
+} Sublayer;
+
+typedef struct {
+    Sublayer attn, mlp;
+    real *qkv;   // (N,3C)
+    real *kt;    // (B,H,D,T) the keys, turned
+    real *heads; // (N,C) what the heads put out
+    real *fc;    // (N,F) before the activation
+} LayerActs;
+
+// Activations for up to `rows` rows, windows of up to `room` positions.
+typedef struct {
+    int rows, room;
+    real *memory;
+    LayerActs *layer;
+    real *x;                // (N,C) embedding plus position
+    const real *stream;     // (N,C) after the last layer
+    real *y, *mean, *scale; // (N,C), (N), (N) the final norm
+    const real *last;       // (N,C) what the head reads
+    real *head_turned;      // (C,V)
+    real *logits, *loss;    // (N,V), (N)
+    real *act, *work;   // (N,F) after the activation; attention's scratch, one per thread
+    real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
+    real *dx, *dy, *ds; // (N,C) gradients of the stream and of a sub-layer
+    real *dqkv, *dheads, *dfc; // (N,3C), (N,C), (N,F)
+    real *wt;                  // a weight matrix, turned
+} Acts;
+
+static size_t add_tensor(Params *p, int rows, int cols, double mean, double std,
+                         const char *name, ...) {
+    Tensor *t = &p->tensor[p->count++];
+    *t = (Tensor){.rows = rows,
+                  .cols = cols,
+                  .at = p->size,
+                  .mean = mean,
+                  .std = std,
+                  .decays = rows > 0};
+    va_list args;
+    va_start(args, name);
+    vsnprintf(t->name, sizeof t->name, name, args);
+    va_end(args);
+    p->size += padded((size_t)(rows ? rows : 1) * cols);
+    return t->at;
+}
+
+static size_t tensor_size(const Tensor *t) {
+    return (size_t)(t->rows ? t->rows : 1) * t->cols;
+}
+
+// Fills the table for a model of this shape; allocates no weights yet. Names and layouts
+// are those of GPT-2's own checkpoints (Radford et al. 2019).
+static Model model_shape(Config c) {
+    Model m = {.c = c};
+    const int C = c.dim, F = c.hidden;
+    const double deep = 0.02 / sqrt(2.0 * c.layers); // 2L branches add up on the stream
+    m.p.tensor = allocate((size_t)c.layers * 12 + 5, sizeof(Tensor));
+    m.layer = allocate(c.layers, sizeof(Layer));
+    m.off = allocate((size_t)c.layers * c.heads, 1);
+    m.wte = add_tensor(&m.p, c.V, C, 0, 0.02, "transformer.wte.weight");
+    if (c.model == TRANSFORMER && c.pos != NONE) {
+        m.wpe = add_tensor(&m.p, c.context, C, 0, 0.02, "transformer.wpe.weight");
+        m.p.tensor[m.p.count - 1].fixed = c.pos == SIN;
+    }
+    for (int l = 0; l < c.layers; l++) {
+        Layer *at = &m.layer[l];
+        if (c.model == TRANSFORMER) {
+            at->norm1_gain =
+                add_tensor(&m.p, 0, C, 1, 0, "transformer.h.%d.ln_1.weight", l);
+            at->norm1_bias =
+                add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.ln_1.bias", l);
+            at->qkv_w = add_tensor(&m.p, C, 3 * C, 0, 0.02,
+                                   "transformer.h.%d.attn.c_attn.weight", l);
+            at->qkv_b =
+                add_tensor(&m.p, 0, 3 * C, 0, 0, "transformer.h.%d.attn.c_attn.bias", l);
+            at->proj_w =
+                add_tensor(&m.p, C, C, 0, deep, "transformer.h.%d.attn.c_proj.weight", l);
+            at->proj_b =
+                add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.attn.c_proj.bias", l);
+        }
+        at->norm2_gain = add_tensor(&m.p, 0, C, 1, 0, "transformer.h.%d.ln_2.weight", l);
+        at->norm2_bias = add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.ln_2.bias", l);
+        at->fc_w = add_tensor(&m.p, C, F, 0, 0.02, "transformer.h.%d.mlp.c_fc.weight", l);
+        at->fc_b = add_tensor(&m.p, 0, F, 0, 0, "transformer.h.%d.mlp.c_fc.bias", l);
+        at->out_w =
+            add_tensor(&m.p, F, C, 0, deep, "transformer.h.%d.mlp.c_proj.weight", l);
+        at->out_b = add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.mlp.c_proj.bias", l);
+    }
+    if (c.norm == PRE) {
+        m.normf_gain = add_tensor(&m.p, 0, C, 1, 0, "transformer.ln_f.weight");
+        m.normf_bias = add_tensor(&m.p, 0, C, 0, 0, "transformer.ln_f.bias");
+    }
+    m.head = c.tie ? m.wte : add_tensor(&m.p, c.V, C, 0, 0.02, "lm_head.weight");
+    return m;
+}
+
+// Positions as sines and cosines (Vaswani et al. 2017): each pair of channels is a clock
+// hand with its own speed. Tokens start at deviation 0.02; at full size, 0.71, the clocks
+// would drown them.
+static void fill_sinusoids(real *wpe, int T, int C) {
+    for (int t = 0; t < T; t++)
+        for (int c = 0; c < C; c++) {
+            double angle = t / pow(10000, (double)(c / 2 * 2) / C);
+            wpe[(size_t)t * C + c] = (real)(0.05 * (c % 2 ? cos(angle) : sin(angle)));
+        }
+}
+
+static void model_init(Model *m, Random *r) {
+    m->p.w = reals(m->p.size);
+    for (int i = 0; i < m->p.count; i++) {
+        const Tensor *t = &m->p.tensor[i];
+        for (size_t j = 0; j < tensor_size(t) && !t->fixed; j++)
+            m->p.w[t->at + j] =
+                (real)(t->mean + (t->std > 0 ? t->std * random_normal(r) : 0));
+        if (t->fixed) fill_sinusoids(m->p.w + t->at, t->rows, t->cols);
+    }
+}
+
+static void params_free(Params *p) {
+    free(p->tensor);
+    aligned_free(p->w), aligned_free(p->g), aligned_free(p->m), aligned_free(p->v);
+}
+
+static void model_free(Model *m) {
+    params_free(&m->p);
+    vocab_free(&m->vocab);
+    free(m->layer);
+    free(m->off);
+}
+
+static size_t parameters(const Params *p) { // that are trained
+    size_t n = 0;
+    for (int i = 0; i < p->count; i++)
+        n += p->tensor[i].fixed ? 0 : tensor_size(&p->tensor[i]);
+    return n;
+}
+
+static real *take(real *memory, size_t *used, size_t n) {
+    real *p = memory ? memory + *used : NULL;
+    *used += padded(n);
+    return p;
+}
+
+// Deals out one block of memory; with a->memory = NULL it only adds up how much that
+// takes.
+static size_t acts_plan(Acts *a, const Config *c, bool learns) {
+    const size_t N = a->rows, C = c->dim, F = c->hidden, V = c->V;
+    size_t n = 0;
+    real *M = a->memory;
+    a->x = take(M, &n, N * C);
+    for (int l = 0; l < c->layers; l++) {
+        LayerActs *s = &a->layer[l];
+        for (int i = c->model == MLP; i < 2; i++) {
+            Sublayer *sub = i ? &s->mlp : &s->attn;
+            sub->sum = take(M, &n, N * C), sub->y = take(M, &n, N * C);
+            sub->mean = take(M, &n, N), sub->scale = take(M, &n, N);
+        }
+        s->fc = take(M, &n, N * F);
+        if (c->model == MLP) continue;
+        s->qkv = take(M, &n, N * 3 * C);
+        s->kt = take(M, &n, (N / a->room + 1) * C * a->room);
+        s->heads = take(M, &n, N * C);
+    }
+    a->y = take(M, &n, N * C), a->mean = take(M, &n, N), a->scale = take(M, &n, N);
+    a->head_turned = take(M, &n, C * V);
+    a->logits = take(M, &n, N * V), a->loss = take(M, &n, N);
+    a->act = take(M, &n, N * F);
+    a->work =
+        take(M, &n, attention_work(a->room, c->dim / c->heads) * omp_get_max_threads());
+    if (!learns) return n;
+    a->dx = take(M, &n, N * C), a->dy = take(M, &n, N * C), a->ds = take(M, &n, N * C);
+    a->dqkv = take(M, &n, N * 3 * C), a->dheads = take(M, &n, N * C),
+    a->dfc = take(M, &n, N * F);
+    a->wt = take(M, &n, C * (F > 3 * C ? F : 3 * C));
+    return n;
+}
+
+static Acts acts_new(const Config *c, int rows, int room, bool learns) {
+    Acts a = {.rows = rows,
+              .room = room,
+              .layer = allocate(c->layers, sizeof(LayerActs))};
+    a.memory = reals(acts_plan(&a, c, learns));
+    acts_plan(&a, c, learns);
+    return a;
+}
+
+static void acts_free(Acts *a) {
+    aligned_free(a->memory);
+    aligned_free(a->p);
+    free(a->layer);
+}
+
+// x (n) += y (n), the residual connection
+static void add(real *x, const real *y, size_t n) {
+    #pragma omp parallel for if (n > 8192)
+    for (size_t i = 0; i < n; i++) x[i] += y[i];
+}
+
+// The rows that a forward pass computes: positions from `from` to T-1 of B stories.
+typedef struct {
+    int B, T, from;
+} Span;
+
+// out, in (N,C): queries, keys and values, attention, and a linear layer that mixes the
+// heads
+static void attend_forward(const Model *m, Acts *a, int l, real *out, const real *in,
+                           Span s) {
+    const int C = m->c.dim, H = m->c.heads, N = s.B * (s.T - s.from);
+    const size_t row = s.from;
+    const real *w = m->p.w;
+    const Layer *at = &m->layer[l];
+    LayerActs *k = &a->layer[l];
+    real *p = a->p ? a->p + (size_t)l * H * a->room * a->room : NULL;
+    linear_forward(k->qkv + row * 3 * C, in, w + at->qkv_w, w + at->qkv_b, N, C, 3 * C);
+    attention_forward(k->heads, k->kt, p, a->work, k->qkv, m->off + l * H, s.B, s.T,
+                      s.from, a->room, C, H);
+    linear_forward(out, k->heads + row * C, w + at->proj_w, w + at->proj_b, N, C, C);
+}
+
+// forward: qkv = in w_qkv + b; heads = attention(qkv); out = heads w_proj + b. Overwrites
+// din.
+static void attend_backward(const Model *m, Acts *a, int l, real *din, const real *dout,
+                            const real *in, Span s) {
+    const int C = m->c.dim, N = s.B * s.T;
+    const real *w = m->p.w;
+    real *g = m->p.g;
+    const Layer *at = &m->layer[l];
+    LayerActs *k = &a->layer[l];
+    linear_backward(a->dheads, g + at->proj_w, g + at->proj_b, a->wt, dout, k->heads,
+                    w + at->proj_w, N, C, C);
+    attention_backward(a->dqkv, a->work, a->dheads, k->qkv, k->kt, s.B, s.T, a->room, C,
+                       m->c.heads);
+    linear_backward(din, g + at->qkv_w, g + at->qkv_b, a->wt, a->dqkv, in, w + at->qkv_w,
+                    N, C, 3 * C);
+}
+
+// out, in (N,C): up to F hidden units, the activation, and back
+static void mlp_forward(const Model *m, Acts *a, int l, real *out, const real *in,
+                        Span s) {
+    const int C = m->c.dim, F = m->c.hidden, N = s.B * (s.T - s.from);
+    const real *w = m->p.w;
+    const Layer *at = &m->layer[l];
+    real *fc = a->layer[l].fc + (size_t)s.from * F;
+    linear_forward(fc, in, w + at->fc_w, w + at->fc_b, N, C, F);
+    activation_forward(a->act, fc, m->c.act, N, F);
+    linear_forward(out, a->act, w + at->out_w, w + at->out_b, N, F, C);
+}
+
+// forward: fc = in w_fc + b; act = activation(fc); out = act w_out + b. Overwrites din.
+// The matrix w_out is used before the activation is recomputed, so linear_backward comes
+// in two halves here.
+static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *dout,
+                         const real *in, Span s) {
+    const int C = m->c.dim, F = m->c.hidden, N = s.B * s.T;
+    const real *w = m->p.w;
+    real *g = m->p.g;
+    const Layer *at = &m->layer[l];
+    linear_backward_input(a->dfc, a->wt, dout, w + at->out_w, N, F, C);
+    activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N, F);
+    linear_backward_weights(g + at->out_w, g + at->out_b, dout, a->act, N, F, C);
+    linear_backward(din, g + at->fc_w, g + at->fc_b, a->wt, a->dfc, in, w + at->fc_w, N,
+                    C, F);
+}
+
+// One reading of the stream and one addition to it. Returns the stream that goes on.
+static const real *sublayer_forward(const Model *m, Acts *a, int l, bool attends,
+                                    const real *x, Span s) {
+    const int C = m->c.dim, N = s.B * (s.T - s.from);
+    const size_t row = s.from;
+    const Layer *at = &m->layer[l];
+    const real *gain = m->p.w + (attends ? at->norm1_gain : at->norm2_gain);
+    const real *bias = m->p.w + (attends ? at->norm1_bias : at->norm2_bias);
+    Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
+    const bool pre = m->c.norm == PRE;
+    k->x = x;
+    const real *in = pre ? k->y : x, *normed = pre ? x : k->sum;
+    if (pre)
+        norm_forward(k->y + row * C, k->mean + row, k->scale + row, normed + row * C,
+                     gain, bias, N, C);
+    if (attends)
+        attend_forward(m, a, l, k->sum + row * C, in + row * C, s);
+    else
+        mlp_forward(m, a, l, k->sum + row * C, in + row * C, s);
+    add(k->sum + row * C, x + row * C, (size_t)N * C);
+    if (pre) return k->sum;
+    norm_forward(k->y + row * C, k->mean + row, k->scale + row, normed + row * C, gain,
+                 bias, N, C);
+    return k->y;
+}
+
+// forward, pre-norm: out = x + f(norm(x)); so dx = dout + norm'(f'(dout)).
+// forward, post-norm: out = norm(x + f(x)); so with ds = norm'(dout), dx = ds + f'(ds).
+// The gradient of the stream comes in and goes out as a->dx.
+static void sublayer_backward(const Model *m, Acts *a, int l, bool attends, Span s) {
+    const int C = m->c.dim, N = s.B * s.T;
+    const Layer *at = &m->layer[l];
+    const size_t gain = attends ? at->norm1_gain : at->norm2_gain,
+                 bias = attends ? at->norm1_bias : at->norm2_bias;
+    real *g = m->p.g;
+    const real *w = m->p.w;
+    Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
+    void (*f_backward)(const Model *, Acts *, int, real *, const real *, const real *,
+                       Span) = attends ? attend_backward : mlp_backward;
+    if (m->c.norm == PRE) {
+        f_backward(m, a, l, a->dy, a->dx, k->y, s);
+        norm_backward(a->dx, g + gain, g + bias, a->dy, k->x, k->mean, k->scale, w + gain,
+                      N, C);
+    } else {
+        memset(a->ds, 0, sizeof(real) * N * C);
+        norm_backward(a->ds, g + gain, g + bias, a->dx, k->sum, k->mean, k->scale,
+                      w + gain, N, C);
+        f_backward(m, a, l, a->dx, a->ds, k->x, s);
+        add(a->dx, a->ds, (size_t)N * C);
+    }
+}
+
+// The whole model up to the head: ids (N) to a->last (N,C), for the rows of the span.
+static void forward(const Model *m, Acts *a, const int *ids, Span s) {
+    const int C = m->c.dim, N = s.B * (s.T - s.from);
+    const size_t row = s.from;
+    const real *w = m->p.w,
+               *wpe = m->c.model == TRANSFORMER && m->c.pos != NONE ? w + m->wpe : NULL;
+    embedding_forward(a->x + row * C, ids + row, w + m->wte, wpe, N, s.T - s.from, s.from,
+                      C);
+    a->stream = a->x;
+    for (int l = 0; l < m->c.layers; l++)
+        for (int attends = m->c.model == TRANSFORMER; attends >= 0; attends--)
+            a->stream = sublayer_forward(m, a, l, attends, a->stream, s);
+    a->last = a->stream;
+    if (m->c.norm == POST) return;
+    norm_forward(a->y + row * C, a->mean + row, a->scale + row, a->stream + row * C,
+                 w + m->normf_gain, w + m->normf_bias, N, C);
+    a->last = a->y;
+}
+
+// The head's table, turned for head_forward. To be called when the weights have changed.
+static void head_turn(const Model *m, Acts *a) {
+    turn(a->head_turned, m->c.V, m->p.w + m->head, m->c.dim, m->c.V, m->c.dim);
+}
+
+// logits (N,V) = x (N,C) head (V,C) turned: how well does the stream agree with each
+// embedding?
+static void head_forward(const Model *m, Acts *a, real *logits, const real *x, int N) {
+    matmul(logits, m->c.V, rows(NULL, 0), rows(x, m->c.dim), rows(a->head_turned, m->c.V),
+           N, m->c.V, m->c.dim);
+}
+
+// Sum of the losses (nats) of windows ids (B,T) with targets (B,T).
+static double loss_forward(const Model *m, Acts *a, const int *ids, const int *targets,
+                           int B, int T) {
+    forward(m, a, ids, (Span){B, T, 0});
+    head_forward(m, a, a->logits, a->last, B * T);
+    cross_entropy_forward(a->loss, a->logits, targets, B * T, m->c.V);
+    double sum = 0;
+    for (int r = 0; r < B * T; r++) sum += a->loss[r];
+    return sum;
+}
+
+// The whole backward pass, after loss_forward on the same windows: adds the gradient of
+// `share` x (sum of losses) into g. A tied head adds into the embedding's gradient: one
+// tensor that is used twice has one gradient, the sum of two.
+static void loss_backward(const Model *m, Acts *a, const int *ids, const int *targets,
+                          real share, int B, int T) {
+    const int C = m->c.dim, V = m->c.V, N = B * T;
+    const real *w = m->p.w;
+    real *g = m->p.g, *dlast = m->c.norm == PRE ? a->dy : a->dx;
+    cross_entropy_backward(a->logits, targets, share, N, V);
+    matmul(g + m->head, C, rows(g + m->head, C), turned(a->logits, V), rows(a->last, C),
+           V, C, N);
+    matmul(dlast, C, rows(NULL, 0), rows(a->logits, V), rows(w + m->head, C), N, C, V);
+    if (m->c.norm == PRE) {
+        memset(a->dx, 0, sizeof(real) * N * C);
+        norm_backward(a->dx, g + m->normf_gain, g + m->normf_bias, a->dy, a->stream,
+                      a->mean, a->scale, w + m->normf_gain, N, C);
+    }
+    for (int l = m->c.layers - 1; l >= 0; l--)
+        for (int attends = 0; attends <= (m->c.model == TRANSFORMER); attends++)
+            sublayer_backward(m, a, l, attends, (Span){B, T, 0});
+    bool learns_positions = m->c.model == TRANSFORMER && m->c.pos == LEARNED;
+    embedding_backward(g + m->wte, learns_positions ? g + m->wpe : NULL, a->dx, ids, N, T,
+                       C);
+}
+
+// 7. Learning
+//
+// Gradients say which way is downhill; Adam decides how far to step. Around it the
+// training loop: learning rate, clipping, evaluation on text the model has not seen,
+// saving, and stopping in good order. Last, the gradient check, which compares every
+// backward pass with the definition of a derivative.
+
+// What the command line says; section 13 fills it, checkpoints store the part that
+// training needs.
+typedef struct {
+    Config c;
+    int batch, steps, warmup, seed, eval_every, stop_at;
+    double lr, weight_decay, minutes;
+    const char *data, *valid, *out, *resume, *log, *file;
+    const char *prompt, *ablate, *csv, *tokens, *adapter, *matmul;
+    int chars, top_k, samples, past_end, no_cache, position, repeat, rank;
+    double temperature;
+} Options;
+
+static const struct {
+    double beta1, beta2, epsilon, clip, last_lr;
+} constant = {
+    .beta1 = 0.9,  // how long Adam remembers the gradient: 10 steps
+    .beta2 = 0.99, // how long it remembers the gradient's square: 100 steps
+    .epsilon = 1e-8,
+    .clip = 1,      // the gradient's length is cut to this
+    .last_lr = 0.1, // the learning rate ends at this share of --lr
+};
+
+enum {
+    MICRO_BATCH = 1024
+}; // tokens that go through the model at a time; gradients add up
+
+static int micro_batch(const Config *c) {
+    return c->context < MICRO_BATCH ? MICRO_BATCH / c->context : 1;
+}
+
+// Adam with decoupled weight decay (Kingma and Ba 2015, Loshchilov and Hutter 2019), for
+// n numbers. m and v are running means of g and g^2 that begin at 0; fix1 and fix2
+// correct for that beginning. Leaves g cleared for the next step.
+ANY adam_any(real *w, real *g, real *m, real *v, int n, real lr, real decay, real clip,
+             real fix1, real fix2) {
+    const real b1 = (real)constant.beta1, b2 = (real)constant.beta2,
+               epsilon = (real)constant.epsilon;
+    for (int i = 0; i < n; i++) {
+        const real d = g[i] * clip;
+        m[i] = b1 * m[i] + (1 - b1) * d;
+        v[i] = b2 * v[i] + (1 - b2) * d * d;
+        w[i] -= lr * (m[i] * fix1 / (root(v[i] * fix2) + epsilon) + decay * w[i]);
+        g[i] = 0;
+    }
+}
+PER_CPU(adam,
+        (real * w, real *g, real *m, real *v, int n, real lr, real decay, real clip,
+         real fix1, real fix2),
+        (w, g, m, v, n, lr, decay, clip, fix1, fix2))
+
+ANY sum_squares_any(const real *x, int n, real *sum) {
+    real s = 0;
+    #pragma omp simd reduction(+ : s)
+    for (int i = 0; i < n; i++) s += x[i] * x[i];
+    *sum = s;
+}
+PER_CPU(sum_squares, (const real *x, int n, real *sum), (x, n, sum))
+
+enum { CHUNK = 1 << 13 }; // numbers that one thread handles at a time
+
+// The length of the whole gradient. Chunks are summed by any thread, but added up in
+// order.
+static double gradient_norm(const Params *p) {
+    const int chunks = (int)((p->size + CHUNK - 1) / CHUNK);
+    real *part = reals(chunks);
+    #pragma omp parallel for
+    for (int i = 0; i < chunks; i++)
+        sum_squares(p->g + (size_t)i * CHUNK,
+                    p->size - (size_t)i * CHUNK < CHUNK
+                        ? (int)(p->size - (size_t)i * CHUNK)
+                        : CHUNK,
+                    &part[i]);
+    double sum = 0;
+    for (int i = 0; i < chunks; i++) sum += part[i];
+    aligned_free(part);
+    return sqrt(sum);
+}
+
+// One step downhill; `step` counts from 0. Clears the gradient.
+static void adam_step(Params *p, int step, double lr, double decay) {
+    const double norm = gradient_norm(p),
+                 clip = norm > constant.clip ? constant.clip / norm : 1;
+    const double fix1 = 1 / (1 - pow(constant.beta1, step + 1)),
+                 fix2 = 1 / (1 - pow(constant.beta2, step + 1));
+    for (int i = 0; i < p->count; i++) {
+        const Tensor *t = &p->tensor[i];
+        if (t->fixed) continue;
+        const size_t n = tensor_size(t), end = t->at + n;
+        #pragma omp parallel for if (n > CHUNK)
+        for (size_t at = t->at; at < end; at += CHUNK)
+            adam(p->w + at, p->g + at, p->m + at, p->v + at,
+                 end - at < CHUNK ? (int)(end - at) : CHUNK, (real)lr,
+                 t->decays ? (real)decay : 0, (real)clip, (real)fix1, (real)fix2);
+    }
+}
+
+static void params_train(Params *p) { // room for learning
+    p->g = reals(p->size), p->m = reals(p->size), p->v = reals(p->size);
+}
+
+// Mean loss of B windows, and its gradient added into g, a micro-batch at a time.
+static double gradient(const Model *m, Acts *a, const int *x, const int *y, int B,
+                       int T) {
+    double sum = 0;
+    head_turn(m, a);
+    for (int b = 0, n; b < B; b += n) {
+        n = B - b < micro_batch(&m->c) ? B - b : micro_batch(&m->c);
+        sum += loss_forward(m, a, x + b * T, y + b * T, n, T);
+        loss_backward(m, a, x + b * T, y + b * T, (real)(1.0 / B / T), n, T);
+    }
+    return sum / B / T;
+}
+
+// Mean loss in nats per token: windows of T that follow each other without overlap, the
+// last may be short. tokens, if not NULL, receives a line per token.
+static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
+    const int T = m->c.context;
+    int *ids = allocate(2 * (size_t)a->rows, sizeof *ids), *targets = ids + a->rows;
+    double sum = 0;
+    char name[16];
+    head_turn(m, a);
+    for (size_t at = 0; at + 1 < s.n;) {
+        size_t left = s.n - 1 - at, windows = left / T;
+        int B = windows > (size_t)(a->rows / T) ? a->rows / T
+              : windows                         ? (int)windows
+                                                : 1,
+            length = windows ? T : (int)left;
+        for (int r = 0; r < B * length; r++)
+            ids[r] = s.at[at + r], targets[r] = s.at[at + r + 1];
+        sum += loss_forward(m, a, ids, targets, B, length);
+        for (int r = 0; r < B * length && tokens; r++) {
+            const char *c = token_name(&m->vocab, targets[r], name);
+            fprintf(tokens,
+                    *c == '"' || *c == ',' ? "%d,%zu,\"%s%s\",%.6f\n"
+                                           : "%d,%zu,%s%s,%.6f\n",
+                    r % length, at + r + 1, *c == '"' ? "\"" : "", c, (double)a->loss[r]);
+        }
+        at += (size_t)B * length;
+    }
+    free(ids);
+    return sum / (double)(s.n - 1);
+}
+
+// Everything that a training run is made of.
+typedef struct {
+    Options o;
+    Model m;
+    Acts a;
+    Corpus text;
+    Random random;
+    int step, best_step;
+    double best;            // lowest validation loss so far
+    double began, measured; // seconds: at the start, and spent in training steps
+    FILE *log;
+} Training;
+
+static volatile sig_atomic_t
+    stop_signal; // Ctrl-C finishes the step and saves; a second one kills
+
+static void on_signal(int number) {
+    stop_signal = number;
+    signal(number, SIG_DFL);
+}
+
+// Linear warm-up, then down along half a cosine. `done` runs from 0 to 1.
+static double learning_rate(const Options *o, int step, double done) {
+    double warm = step < o->warmup ? (step + 1.0) / o->warmup : 1;
+    return o->lr * warm *
+           (constant.last_lr +
+            (1 - constant.last_lr) * 0.5 * (1 + cos(3.141592653589793 * done)));
+}
+
+static double training_done(
+    const Training *t) { // by steps or by the clock, whichever is nearer its end
+    double steps = t->o.steps ? (double)t->step / t->o.steps : 0;
+    double clock = t->o.minutes > 0 ? (seconds() - t->began) / (60 * t->o.minutes) : 0;
+    return steps > clock ? steps : clock < 1 ? clock : 1;
+}
+
+// The first tensor that holds a number which is not finite, or NULL.
+static const char *first_bad_tensor(const Params *p, const real *numbers) {
+    for (int i = 0; i < p->count; i++)
+        for (size_t j = 0; j < tensor_size(&p->tensor[i]); j++)
+            if (!isfinite(numbers[p->tensor[i].at + j])) return p->tensor[i].name;
+    return NULL;
+}
+
+// One step: windows, gradient, Adam. Returns the mean loss of the batch before the step.
+static double training_step(Training *t, int *x, int *y) {
+    const double start = seconds();
+    draw_windows(t->text.train, x, y, t->o.batch, t->m.c.context, &t->random);
+    double loss = gradient(&t->m, &t->a, x, y, t->o.batch, t->m.c.context);
+    if (!isfinite(loss)) {
+        const char *in_w = first_bad_tensor(&t->m.p, t->m.p.w),
+                   *in_g = first_bad_tensor(&t->m.p, t->m.p.g);
+        die("the loss is no longer a number at step %d (first bad tensor: %s of %s); %s "
+            "holds the best weights "
+            "so far; try a smaller --lr",
+            t->step, in_w ? "weights" : "gradient",
+            in_w   ? in_w
+            : in_g ? in_g
+                   : "none",
+            t->o.out);
+    }
+    adam_step(&t->m.p, t->step, learning_rate(&t->o, t->step, training_done(t)),
+              t->o.weight_decay);
+    t->step++;
+    t->measured += seconds() - start;
+    return loss;
+}
+
+static void save_last(Training *t); // section 9
+static void save_best(Training *t);
+
+// Evaluates, saves, and prints the line that says how it goes.
+static void report(Training *t, double train_loss, int first_step) {
+    double valid = evaluate(&t->m, &t->a, t->text.valid, NULL);
+    if (!isfinite(valid))
+        die("the validation loss is no longer a number at step %d (first bad tensor: "
+            "%s); %s is untouched",
+            t->step, first_bad_tensor(&t->m.p, t->m.p.w), t->o.out);
+    if (valid < t->best) t->best = valid, t->best_step = t->step, save_best(t);
+    save_last(t);
+    double speed =
+        (double)(t->step - first_step) * t->o.batch * t->m.c.context / t->measured;
+    double lr = learning_rate(&t->o, t->step, training_done(t));
+    if (has_progress_line) fputs("\r\033[K", stderr), has_progress_line = false;
+    printf("step %d train %.4f valid %.4f lr %.3g tokens/s %.0f seconds %.1f\n", t->step,
+           train_loss, valid, lr, speed, seconds() - t->began);
+    if (fflush(stdout)) stop_signal = SIGPIPE;
+    if (t->log)
+        fprintf(t->log, "%d,,%.6f,%.6g,%.0f,%.2f\n", t->step, valid, lr, speed,
+                seconds() - t->began);
+    if (t->step - t->best_step >= 3 * t->o.eval_every && valid > t->best + 0.01)
+        fprintf(stderr,
+                "note: the validation loss has risen since step %d, while the training "
+                "loss falls: the model learns "
+                "this text by heart; %s keeps the weights of step %d\n",
+                t->best_step, t->o.out, t->best_step);
+}
+
+// Steps until the schedule, --stop-at or a signal ends it.
+static void training_loop(Training *t) {
+    const int B = t->o.batch, T = t->m.c.context, first = t->step;
+    int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + (size_t)B * T, since = 0;
+    double sum = 0, shown = 0;
+    bool terminal = isatty(fileno(stderr));
+    t->began = seconds();
+    signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGPIPE, SIG_IGN);
+    while (training_done(t) < 1 && !stop_signal &&
+           !(t->o.stop_at && t->step >= t->o.stop_at)) {
+        double loss = training_step(t, x, y);
+        sum += loss, since++;
+        if (t->log)
+            fprintf(t->log, "%d,%.6f,,%.6g,,\n", t->step, loss,
+                    learning_rate(&t->o, t->step - 1, training_done(t)));
+        double now = seconds(), done = training_done(t);
+        if (terminal && now - shown > 0.2) {
+            fprintf(stderr, "\r\033[Kstep %d loss %.3f %.0f tokens/s %.0f s left",
+                    t->step, loss, (double)(t->step - first) * B * T / t->measured,
+                    (now - t->began) * (1 - done) / (done > 0 ? done : 1));
+            shown = now, has_progress_line = true;
+        }
+        if (done >= 1 || t->step % t->o.eval_every == 0)
+            report(t, sum / since, first), sum = 0, since = 0;
+    }
+    if (has_progress_line) fputs("\r\033[K", stderr), has_progress_line = false;
+    if (training_done(t) < 1) {
+        if (isinf(t->best)) save_best(t);
+        save_last(t);
+        fprintf(stderr, "stopped at step %d; continue with: gpt train --resume %s.last\n",
+                t->step, t->o.out);
+    }
+    free(x);
+}
+
+// A number that changes when any hidden unit crosses zero, where ReLU has no derivative.
+static uint64_t kinks(const Model *m, const Acts *a, int N) {
+    uint64_t hash = 0;
+    for (int l = 0; l < m->c.layers && m->c.act == RELU; l++)
+        for (int i = 0; i < N * m->c.hidden; i++)
+            hash = hash * 31 + (a->layer[l].fc[i] > 0);
+    return hash;
+}
+
+// The slope of the loss along one number of the table, from the definition of a
+// derivative: (loss(w + h) - loss(w - h)) / 2h. NaN when a ReLU has its kink in between.
+static double slope(Model *m, Acts *a, size_t at, double h, const int *x, const int *y,
+                    int B, int T) {
+    const real kept = m->p.w[at], up = (real)(kept + h), down = (real)(kept - h);
+    m->p.w[at] = up;
+    head_turn(m, a);
+    double above = loss_forward(m, a, x, y, B, T) / B / T;
+    uint64_t before = kinks(m, a, B * T);
+    m->p.w[at] = down;
+    head_turn(m, a);
+    double below = loss_forward(m, a, x, y, B, T) / B / T;
+    m->p.w[at] = kept;
+    return before == kinks(m, a, B * T) ? (above - below) / ((double)up - (double)down)
+                                        : NAN;
+}
+
+// Every tensor drawn wide (at the usual 0.02 rounding alone would pass), a few windows of
+// random tokens, and for each tensor ||analytic - numeric|| / (||analytic|| +
+// ||numeric||).
+static int check(Options *o) {
+    enum { B = 2, SAMPLES = 40 };
+    const bool is_double = sizeof(real) == sizeof(double);
+    const double limit = is_double ? 1e-6 : 1e-2, h = is_double ? 1e-5 : 1e-2;
+    const int T = o->c.context;
+    Random r = {(uint64_t)o->seed};
+    o->c.V = 11;
+    Model m = model_shape(o->c);
+    model_init(&m, &r);
+    params_train(&m.p);
+    for (int i = 0; i < m.p.count; i++)
+        for (size_t j = 0; j < tensor_size(&m.p.tensor[i]) && !m.p.tensor[i].fixed; j++)
+            m.p.w[m.p.tensor[i].at + j] =
+                (real)(m.p.tensor[i].mean + 0.3 * random_normal(&r));
+    Acts a = acts_new(&o->c, B * T, T, true);
+    int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + B * T, bad = 0;
+    for (int i = 0; i < 2 * B * T; i++) x[i] = (int)(random_uniform(&r) * o->c.V);
+    double loss = gradient(&m, &a, x, y, B, T);
+    printf("loss %.6f, ln V %.6f, numbers are %s, limit %g\n", loss, log(o->c.V),
+           is_double ? "double" : "float", limit);
+    for (int i = 0; i < m.p.count; i++) {
+        const Tensor *t = &m.p.tensor[i];
+        const size_t n = tensor_size(t);
+        double apart = 0, analytic = 0, numeric = 0;
+        for (int s = 0, tried = 0; s < SAMPLES && tried < 4 * SAMPLES && !t->fixed;
+             tried++) {
+            size_t at = t->at + (n <= SAMPLES ? (size_t)tried % n
+                                              : (size_t)(random_uniform(&r) * n));
+            double d = slope(&m, &a, at, h, x, y, B, T), g = m.p.g[at];
+            if (isnan(d)) continue;
+            apart += (d - g) * (d - g), analytic += g * g, numeric += d * d;
+            s++;
+        }
+        double error = apart > 0 ? sqrt(apart) / (sqrt(analytic) + sqrt(numeric)) : 0;
+        bool fine = t->fixed || (error < limit && numeric > 0);
+        printf("%-4s %-40s %8zu numbers  relative error %.1e\n",
+               t->fixed ? "-"
+               : fine   ? "ok"
+                        : "BAD",
+               t->name, n, error);
+        bad += !fine;
+    }
+    printf(bad ? "%d tensors have a wrong gradient\n" : "every gradient is right\n", bad);
+    free(x);
+    acts_free(&a);
+    model_free(&m);
+    return bad > 0;
+}
+
+// 8. Talking
+//
+// A language model writes by guessing the next character, again and again. Logits become
+// probabilities by temperature and top-k; the cache makes each character cost one row of
+// work instead of a whole window.
+
+static int descending(const void *a, const void *b) {
+    const real x = *(const real *)a, y = *(const real *)b;
+    return (x < y) - (x > y);
+}
+
+// Draws a token. temperature 0: the likeliest, the smaller id on a tie. top_k 0: all may
+// come. Overwrites the logits (V) with the probabilities it drew from; sorted (V) is
+// scratch.
+static int draw(real *logits, real *sorted, int V, double temperature, int top_k,
+                Random *r) {
+    int best = 0;
+    for (int v = 1; v < V; v++)
+        if (logits[v] > logits[best]) best = v;
+    if (temperature == 0) return best;
+    if (top_k > 0 && top_k < V) {
+        memcpy(sorted, logits, sizeof(real) * V);
+        qsort(sorted, V, sizeof(real), descending);
+        int ties = 0; // how many that equal the k-th best still fit
+        for (int v = 0; v < top_k; v++) ties += sorted[v] == sorted[top_k - 1];
+        for (int v = 0; v < V; v++)
+            if (logits[v] < sorted[top_k - 1] ||
+                (logits[v] == sorted[top_k - 1] && ties-- <= 0))
+                logits[v] = -INFINITY;
+    }
+    real unused;
+    softmax(logits, V, (real)(1 / temperature), &unused);
+    double u = random_uniform(r);
+    for (int v = 0; v < V; v++)
+        if ((u -= logits[v]) < 0) return v;
+    return best; // rounding left a crumb
+}
+
+// A text in the making: the tokens in the window, and how many of them the cache knows.
+typedef struct {
+    const Model *m;
+    Acts a;
+    int *window, length, cached;
+    bool uses_cache;
+} Writer;
+
+static Writer writer_new(const Model *m, bool uses_cache) {
+    const int T = m->c.context;
+    Writer w = {m,         acts_new(&m->c, T, T, false), allocate(T, sizeof(int)), 0, 0,
+                uses_cache};
+    head_turn(m, &w.a);
+    return w;
+}
+
+static void writer_free(Writer *w) {
+    acts_free(&w->a);
+    free(w->window);
+}
+
+// Adds a token. A full window keeps its last half and is read again from position 0:
+// absolute positions don't let it slide by one.
+static void writer_add(Writer *w, int token) {
+    const int T = w->m->c.context, keep = T / 2 > 0 ? T / 2 : 1;
+    if (w->length == T) {
+        memmove(w->window, w->window + T - keep + 1, sizeof(int) * (keep - 1));
+        w->length = keep - 1;
+        w->cached = 0;
+    }
+    w->window[w->length++] = token;
+}
+
+// The logits (V) of the next token. Keys and values of cached positions stand where the
+// last call left them, so only the new rows are computed: all of the prompt at first,
+// then one at a time.
+static real *writer_logits(Writer *w) {
+    const size_t last = w->length - 1;
+    forward(w->m, &w->a, w->window, (Span){1, w->length, w->uses_cache ? w->cached : 0});
+    w->cached = w->length;
+    head_forward(w->m, &w->a, w->a.logits, w->a.last + last * w->m->c.dim, 1);
+    return w->a.logits;
+}
+
+// The prompt as tokens, an end-of-text token first. Free the result.
+static int *read_prompt(const char *prompt, const Vocab *v, int *n) {
+    const unsigned char *s = (const unsigned char *)(prompt ? prompt : "");
+    const size_t size = strlen((const char *)s);
+    int *ids = allocate(size + 1, sizeof *ids);
+    *n = 0;
+    ids[(*n)++] = v->V - 1;
+    for (size_t at = 0; at < size;) {
+        uint32_t c;
+        int length = decode(s + at, size - at, &c);
+        if (!length) usage("--prompt: byte %zu (0x%02x) is not UTF-8", at, s[at]);
+        if (!v->index[c])
+            usage("--prompt: the model never saw the character '%.*s' (U+%04X) at byte "
+                  "%zu",
+                  length, (const char *)s + at, (unsigned)c, at);
+        ids[(*n)++] = v->index[c] - 1;
+        at += length;
+    }
+    return ids;
+}
+
+// Writes one text to stdout as it comes, character by character.
+static void write_text(const Model *m, const Options *o, const char *prompt,
+                       uint64_t seed) {
+    Writer w = writer_new(m, !o->no_cache);
+    real *sorted = reals(m->c.V);
+    Random r = {seed};
+    char utf8[5];
+    int n, *ids = read_prompt(prompt, &m->vocab, &n);
+    for (int i = 0; i < n; i++) writer_add(&w, ids[i]);
+    if (prompt) fputs(prompt, stdout);
+    for (int i = 0; i < o->chars; i++) {
+        int id = draw(writer_logits(&w), sorted, m->c.V, o->temperature, o->top_k, &r);
+        if (id == m->c.V - 1 && !o->past_end) break;
+        if (id == m->c.V - 1)
+            fputs("\n" SEPARATOR "\n", stdout);
+        else
+            encode(m->vocab.points[id], utf8), fputs(utf8, stdout);
+        if (fflush(stdout)) break; // nobody reads any more
+        writer_add(&w, id);
+    }
+    putchar('\n');
+    free(ids);
+    aligned_free(sorted);
+    writer_free(&w);
+}
+
+// 9. Remembering
+//
+// A checkpoint is a safetensors file: eight bytes that say how long the header is, a
+// header in JSON (text about the model, then name, type, shape and place of each tensor),
+// and the numbers, little-endian, one tensor after the other. Python reads it as it is. A
+// file is written under another name first and renamed when it is whole, so that what was
+// there before is never lost.
+
+typedef struct {
+    char *at;
+    size_t n, room;
+} Text;
+
+static void put(Text *s, const char *format, ...) { // appends, like printf
+    va_list args;
+    for (int more = 0;;) {
+        va_start(args, format);
+        more = vsnprintf(s->at ? s->at + s->n : NULL, s->room - s->n, format, args);
+        va_end(args);
+        if (s->n + more < s->room) {
+            s->n += more;
+            return;
+        }
+        if (!(s->at = realloc(s->at, s->room = 2 * (s->n + more) + 1000)))
+            die("out of memory for a header");
+    }
+}
+
+static void put_json_char(Text *s, uint32_t c) {
+    if (c == '"' || c == '\\')
+        put(s, "\\%c", (int)c);
+    else if (c >= 32 && c < 127)
+        put(s, "%c", (int)c);
+    else if (c < 0x10000)
+        put(s, "\\u%04x", (unsigned)c);
+    else
+        put(s, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
+            (unsigned)(0xdc00 + (c & 0x3ff)));
+}
+
+static void put_options(Text *s, const Options *o); // section 13
+static bool take_options(Options *o, const char *header,
+                         const char **wrong); // section 13
+
+#define DTYPE (sizeof(real) == sizeof(double) ? "F64" : "F32")
+
+static void put_tensors(Text *s, const Params *p, const char *prefix, uint64_t *offset) {
+    for (int i = 0; i < p->count; i++) {
+        const Tensor *t = &p->tensor[i];
+        uint64_t end = *offset + tensor_size(t) * sizeof(real);
+        put(s, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[", prefix, t->name, DTYPE);
+        if (t->rows) put(s, "%d,", t->rows);
+        put(s, "%d],\"data_offsets\":[%llu,%llu]}", t->cols, (unsigned long long)*offset,
+            (unsigned long long)end);
+        *offset = end;
+    }
+}
+
+// The header of a model's file. Reading builds it again from the metadata and compares,
+// so that whatever is read is shaped exactly as it is written here. Returns the size of
+// the numbers.
+static uint64_t put_header(Text *s, const Training *t, bool with_adam) {
+    uint64_t offset = 0;
+    put(s, "{\"__metadata__\":{\"format\":\"pt\"");
+    put_options(s, &t->o);
+    put(s, ",\"step\":\"%d\",\"best_step\":\"%d\",\"best_loss\":\"%.17g\"", t->step,
+        t->best_step, t->best);
+    put(s, ",\"random\":\"%016llx\",\"text\":\"%016llx\"",
+        (unsigned long long)t->random.state, (unsigned long long)t->text.fingerprint);
+    put(s, ",\"vocab_size\":\"%d\",\"vocab\":\"", t->m.c.V);
+    for (int i = 0; i < t->m.c.V - 1; i++) put_json_char(s, t->m.vocab.points[i]);
+    put(s, "\"}");
+    put_tensors(s, &t->m.p, "", &offset);
+    if (with_adam)
+        put_tensors(s, &t->m.p, "adam.m.", &offset),
+            put_tensors(s, &t->m.p, "adam.v.", &offset);
+    put(s, "}");
+    while (s->n % 8) put(s, " ");
+    return offset;
+}
+
+// n reals from or to a file, little-endian on every machine. False when the file refuses.
+static bool move_reals(FILE *f, real *x, size_t n, bool writes) {
+    const uint16_t probe = 1;
+    if (*(const unsigned char *)&probe)
+        return (writes ? fwrite(x, sizeof(real), n, f) : fread(x, sizeof(real), n, f)) ==
+               n;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char bytes[sizeof(real)], *p = (unsigned char *)&x[i];
+        for (size_t b = 0; b < sizeof(real) && writes; b++)
+            bytes[b] = p[sizeof(real) - 1 - b];
+        if ((writes ? fwrite(bytes, sizeof bytes, 1, f)
+                    : fread(bytes, sizeof bytes, 1, f)) != 1)
+            return false;
+        for (size_t b = 0; b < sizeof(real) && !writes; b++)
+            p[b] = bytes[sizeof(real) - 1 - b];
+    }
+    return true;
+}
+
+static bool move_params(FILE *f, const Params *p, real *x, bool writes) {
+    for (int i = 0; i < p->count; i++)
+        if (!move_reals(f, x + p->tensor[i].at, tensor_size(&p->tensor[i]), writes))
+            return false;
+    return true;
+}
+
+// Header, then the arrays of p that are not NULL, to `file` by way of `file`.tmp.
+static void save(const char *file, const Text *header, const Params *p,
+                 real *const arrays[], int n) {
+    char name[4096];
+    unsigned char size[8];
+    for (int i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)header->n >> 8 * i);
+    if (snprintf(name, sizeof name, "%s.tmp", file) >= (int)sizeof name)
+        die("the name %.40s... is too long", file);
+    FILE *f = fopen(name, "wb");
+    bool fine = f && fwrite(size, 8, 1, f) && fwrite(header->at, header->n, 1, f);
+    for (int i = 0; i < n && fine; i++) fine = move_params(f, p, arrays[i], true);
+    fine = fine && !fflush(f) && !fsync(fileno(f));
+    int problem = errno;
+    if (f && fclose(f) && fine) fine = false, problem = errno;
+    if (fine && rename(name, file)) fine = false, problem = errno;
+    if (fine) return;
+    if (f) remove(name);
+    die("cannot write %s: %s; %s itself is unchanged", name, strerror(problem), file);
+}
+
+static void save_training(const Training *t, const char *file, bool with_adam) {
+    Text header = {0};
+    put_header(&header, t, with_adam);
+    save(file, &header, &t->m.p, (real *const[]){t->m.p.w, t->m.p.m, t->m.p.v},
+         with_adam ? 3 : 1);
+    free(header.at);
+}
+
+static void save_best(Training *t) { save_training(t, t->o.out, false); }
+
+static void save_last(Training *t) {
+    char name[4096];
+    if (snprintf(name, sizeof name, "%s.last", t->o.out) >= (int)sizeof name)
+        die("the name %.40s... is too long", t->o.out);
+    save_training(t, name, true);
+}
+
+// The text of "key":"..." in a header, up to its closing quote, in out. False when it
+// isn't there.
+static bool metadata(const char *header, const char *key, char *out, size_t size) {
+    char name[64];
+    snprintf(name, sizeof name, ",\"%s\":\"", key);
+    const char *from = strstr(header, name);
+    if (!from) return false;
+    from += strlen(name);
+    size_t n = strcspn(from, "\"");
+    if (n >= size) return false;
+    memcpy(out, from, n);
+    out[n] = 0;
+    return true;
+}
+
+// The vocabulary from its JSON string; V stays 0 when it isn't one of ours.
+static Vocab take_vocab(const char *s) {
+    Vocab v = vocab_new((int)(strlen(s) < MOST_TOKENS ? strlen(s) : MOST_TOKENS));
+    uint32_t last = 0, c;
+    for (; *s && *s != '"'; last = c) {
+        unsigned high = 0, low = 0;
+        int n = 1;
+        c = (unsigned char)*s;
+        if (s[0] == '\\' && s[1] == 'u' && sscanf(s + 2, "%4x", &high) == 1) {
+            c = high, n = 6;
+            if (high >> 10 == 0x36 && sscanf(s + 6, "\\u%4x", &low) == 1)
+                c = 0x10000 + ((high & 0x3ff) << 10 | (low & 0x3ff)), n = 12;
+        } else if (s[0] == '\\')
+            c = (unsigned char)s[1], n = 2;
+        if (c >= CODE_POINTS || (v.V > 1 && c <= last) || v.V >= MOST_TOKENS ||
+            strnlen(s, n) < (size_t)n)
+            break;
+        vocab_add(&v, c);
+        s += n;
+    }
+    if (*s != '"') v.V = 0;
+    return v;
+}
+
+static void check_shape(const Config *c, void (*complain)(const char *, ...)) {
+    if (c->dim % c->heads) {
+        int below = c->heads, above = c->heads;
+        while (c->dim % below) below--;
+        while (above < c->dim && c->dim % above) above++;
+        complain("--heads %d does not divide --dim %d; try %d or %d", c->heads, c->dim,
+                 below, above);
+    }
+}
+
+// Reads a checkpoint into t: options, model, state; Adam's moments too if with_adam. It
+// trusts nothing: the header must be the one that we would write for what it says, the
+// size must fit.
+static void load(Training *t, const char *file, bool with_adam) {
+    FILE *f = fopen(file, "rb");
+    if (!f) die("cannot open %s: %s", file, strerror(errno));
+    unsigned char size[8] = {0};
+    uint64_t n = 0;
+    bool whole = fread(size, 8, 1, f) == 1;
+    for (int i = 0; i < 8; i++) n |= (uint64_t)size[i] << 8 * i;
+    const char *begins = "{\"__metadata__\":{\"format\":\"pt\",";
+    if (!whole || n < strlen(begins) || n > 1 << 24)
+        die("%s is not a checkpoint of gpt (its header would have %llu bytes)", file,
+            (unsigned long long)n);
+    char *header = allocate(n + 1, 1), value[64];
+    const char *wrong = NULL, *vocab;
+    if (fread(header, 1, n, f) < n)
+        die("%s is cut short: it ends within its header", file);
+    if (strlen(header) != n || strncmp(header, begins, strlen(begins)))
+        die("%s is not a checkpoint of gpt; README.md shows how to convert others", file);
+    if (!take_options(&t->o, header, &wrong))
+        die("%s: its metadata has no valid %s", file, wrong);
+    unsigned long long random = 0, text = 0;
+    if (metadata(header, "step", value, sizeof value)) t->step = atoi(value);
+    if (metadata(header, "best_step", value, sizeof value)) t->best_step = atoi(value);
+    if (metadata(header, "best_loss", value, sizeof value)) t->best = strtod(value, NULL);
+    if (metadata(header, "random", value, sizeof value))
+        random = strtoull(value, NULL, 16);
+    if (metadata(header, "text", value, sizeof value)) text = strtoull(value, NULL, 16);
+    t->random.state = random, t->text.fingerprint = text;
+    vocab = strstr(header, ",\"vocab\":\"");
+    Vocab v = take_vocab(vocab ? vocab + 10 : "");
+    if (!v.V) die("%s: its metadata has no valid vocab", file);
+    t->o.c.V = v.V;
+    check_shape(&t->o.c, die);
+    t->m = model_shape(t->o.c);
+    t->m.vocab = v;
+    const bool has_adam = strstr(header, ",\"adam.m.") != NULL;
+    Text ours = {0};
+    uint64_t bytes = put_header(&ours, t, has_adam);
+    if (ours.n != n || memcmp(ours.at, header, n)) {
+        size_t at = strspn(header, "{");
+        while (at < n && at < ours.n && header[at] == ours.at[at]) at++;
+        die("%s is not as gpt writes it%s; its header differs at byte %zu: %.40s", file,
+            strstr(header, "F64") && sizeof(real) == 4
+                ? " (F64 numbers need a build with -DREAL=double)"
+                : "",
+            at + 8, header + at);
+    }
+    if (with_adam && !has_adam)
+        die("%s holds no training state; --resume wants the file that ends in .last",
+            file);
+    if (fseek(f, 0, SEEK_END) || (uint64_t)ftell(f) != 8 + n + bytes ||
+        fseek(f, (long)(8 + n), SEEK_SET))
+        die("%s is cut short or too long: it should have %llu bytes", file,
+            (unsigned long long)(8 + n + bytes));
+    t->m.p.w = reals(t->m.p.size);
+    if (with_adam) params_train(&t->m.p);
+    bool fine = move_params(f, &t->m.p, t->m.p.w, false);
+    if (with_adam)
+        fine = fine && move_params(f, &t->m.p, t->m.p.m, false) &&
+               move_params(f, &t->m.p, t->m.p.v, false);
+    if (!fine) die("cannot read %s: %s", file, strerror(errno));
+    fclose(f);
+    free(header);
+    free(ours.at);
+}
+
+// 10. Looking inside
+
+// 11. Adapting
+
+// 12. Fast
+//
+// The same product as in section 2, ten times faster. A tile of c, 8 rows by 48 columns,
+// is kept in registers while k runs: each step loads 3 vectors of b and 8 numbers of a
+// and makes 24 vector multiply-adds of them, so that the arithmetic, not the memory, sets
+// the pace. A vector must be as long as the CPU's, hence one text, instantiated for each
+// instruction set.
+
+#ifdef __GNUC__
+typedef void Tile(real *c, size_t c_row, Matrix start, Matrix a, const real *b,
+                  size_t b_row, int K);
+
+#define TILE(name, TARGET, BYTES, TALL, VECTORS)                                        \
+    TARGET static void name(real *c, size_t c_row, Matrix start, Matrix a,              \
+                            const real *b, size_t b_row, int K) {                       \
+        typedef real Vector                                                             \
+            __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));      \
+        enum { LANES = BYTES / sizeof(real) };                                          \
+        Vector sum[TALL][VECTORS];                                                      \
+        for (int i = 0; i < TALL; i++)                                                  \
+            for (int j = 0; j < VECTORS; j++)                                           \
+                sum[i][j] = start.at                                                    \
+                              ? *(const Vector *)(start.at + i * start.row + j * LANES) \
+                              : (Vector){0};                                            \
+        for (int k = 0; k < K; k++, b += b_row)                                         \
+            for (int i = 0; i < TALL; i++)                                              \
+                for (int j = 0; j < VECTORS; j++)                                       \
+                    sum[i][j] +=                                                        \
+                        a.at[i * a.row + k * a.col] * *(const Vector *)(b + j * LANES); \
+        for (int i = 0; i < TALL; i++)                                                  \
+            for (int j = 0; j < VECTORS; j++)                                           \
+                *(Vector *)(c + i * c_row + j * LANES) = sum[i][j];                     \
+    }
+
+// Tiles of one, two and three vectors, with all rows and with a single one.
+#define TILES(name, TARGET, BYTES, TALL)    \
+    TILE(name##_1, TARGET, BYTES, TALL, 1)  \
+    TILE(name##_2, TARGET, BYTES, TALL, 2)  \
+    TILE(name##_3, TARGET, BYTES, TALL, 3)  \
+    TILE(name##_row_1, TARGET, BYTES, 1, 1) \
+    TILE(name##_row_2, TARGET, BYTES, 1, 2) \
+    TILE(name##_row_3, TARGET, BYTES, 1, 3)
+#define KERNEL(name, BYTES, TALL)                                     \
+    {                                                                 \
+        TALL, BYTES / sizeof(real), {name##_1, name##_2, name##_3}, { \
+            name##_row_1, name##_row_2, name##_row_3                  \
+        }                                                             \
+    }
+
+typedef struct {
+    int tall, lanes;
+    Tile *tile[3], *row[3]; // by the number of vectors - 1
+} Kernel;
+
+TILES(sse, , 16, 4)
+#ifdef __x86_64__
+TILES(avx2, FOR_AVX2, 32, 4)
+TILES(avx512, FOR_AVX512, 64, 8)
+static const Kernel kernels[] = {[SSE] = KERNEL(sse, 16, 4),
+                                 [AVX2] = KERNEL(avx2, 32, 4),
+                                 [AVX512] = KERNEL(avx512, 64, 8)};
+#else
+static const Kernel kernels[] = {[SSE] = KERNEL(sse, 16, 4)};
+#endif
+
+enum {
+    DEEP = 256,
+    WIDEST = 3 * LINE
+}; // k in slices whose part of b stays in the first cache
+
+// One tile whose right edge lies beyond the matrix: computed beside it, then copied.
+static void tile_at_edge(Tile *tile, int tall, int width, int left, real *c, size_t c_row,
+                         Matrix start, Matrix a, const real *b, int K) {
+    real beside[8 * WIDEST] = {0};
+    for (int i = 0; i < tall && start.at; i++)
+        memcpy(beside + i * width, start.at + i * start.row, sizeof(real) * left);
+    tile(beside, width, start.at ? rows(beside, width) : start, a, b, width, K);
+    for (int i = 0; i < tall; i++)
+        memcpy(c + i * c_row, beside + i * width, sizeof(real) * left);
+}
+
+static void product_fast(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
+                         int N, int K) {
+    const Kernel *kernel = &kernels[path];
+    const int lanes = kernel->lanes;
+    real edge[DEEP * WIDEST]; // the last columns of b, filled up with zeros
+    for (int k = 0; k < K; k += DEEP) {
+        const int deep = K - k < DEEP ? K - k : DEEP;
+        for (int j = 0, width; j < N; j += width) {
+            const int left = N - j,
+                      vectors =
+                          left > 2 * lanes && (left <= 3 * lanes || left > 4 * lanes) ? 3
+                          : left > lanes                                              ? 2
+                                                                                      : 1;
+            const real *bj = b.at + k * b.row + j;
+            width = vectors * lanes;
+            if (width > left) {
+                memset(edge, 0, sizeof(real) * deep * width);
+                for (int d = 0; d < deep; d++)
+                    memcpy(edge + d * width, bj + d * b.row, sizeof(real) * left);
+            }
+            for (int i = 0, tall; i < M; i += tall) {
+                tall = M - i >= kernel->tall ? kernel->tall : 1;
+                Tile *tile =
+                    tall > 1 ? kernel->tile[vectors - 1] : kernel->row[vectors - 1];
+                Matrix from = {start.at ? start.at + i * start.row + j : NULL, start.row,
+                               1};
+                Matrix ai = {a.at + i * a.row + k * a.col, a.row, a.col};
+                if (width > left)
+                    tile_at_edge(tile, tall, width, left, c + i * c_row + j, c_row, from,
+                                 ai, edge, deep);
+                else
+                    tile(c + i * c_row + j, c_row, from, ai, bj, b.row, deep);
+            }
+        }
+        start = rows(c, (int)c_row);
+    }
+}
+#endif
+
+static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
+                    int K) {
+#ifdef __GNUC__
+    if (path != PLAIN) {
+        product_fast(c, c_row, start, a, b, M, N, K);
+        return;
+    }
+#endif
+    product_plain(c, c_row, start, a, b, M, N, K);
+}
+
+// The fastest path that this CPU has.
+static Path best_path(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("avx512f")) return AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
+#endif
+#ifdef __GNUC__
+    return SSE;
+#else
+    return PLAIN;
+#endif
+}
+
+// 13. The command line
+//
+// One table of options drives parsing, help and what a checkpoint says about its model.
+// One table of commands says which of them belong together. Then the commands, and main.
+
+typedef enum { WHOLE, NUMBER, NAME, CHOICE, FLAG } Kind;
+
+typedef struct {
+    const char *name;
+    Kind kind;
+    size_t at;            // where in Options
+    const char *fallback; // its default, as one would type it
+    double least, most;   // the range of a number
+    const char *choices;  // "sin|learned|none"
+    const char *key;      // its name in a checkpoint's metadata
+    const char *commands; // letters of the commands that take it
+    const char *help;
+} Option;
+
+#define AT(field) offsetof(Options, field)
+static const Option options[] = {
+    {"data", NAME, AT(data), "data/stories.txt", 0, 0, "F", NULL, "teu",
+     "the text, stories separated by lines " SEPARATOR},
+    {"valid", NAME, AT(valid), NULL, 0, 0, "F", NULL, "tu",
+     "text for validation (default: the last tenth of the stories)"},
+    {"out", NAME, AT(out), "gpt.safetensors", 0, 0, "F", NULL, "tu",
+     "where the best weights go; F.last holds all that --resume needs"},
+    {"resume", NAME, AT(resume), NULL, 0, 0, "F", NULL, "t",
+     "go on with the run saved in F (a file that ends in .last)"},
+    {"log", NAME, AT(log), NULL, 0, 0, "F.csv", NULL, "t", "write losses as CSV"},
+    {"model", CHOICE, AT(c.model), "transformer", 0, 0, "transformer|mlp", "model", "tcb",
+     "mlp sees one character only"},
+    {"layers", WHOLE, AT(c.layers), "4", 1, 1000, NULL, "n_layer", "tcb",
+     "blocks of the model"},
+    {"heads", WHOLE, AT(c.heads), "4", 1, 1024, NULL, "n_head", "tcb",
+     "attention heads in each, must divide --dim"},
+    {"dim", WHOLE, AT(c.dim), "128", 1, 16384, NULL, "n_embd", "tcb",
+     "numbers per position"},
+    {"hidden", WHOLE, AT(c.hidden), "0", 0, 65536, NULL, "n_inner", "tcb",
+     "hidden units of the MLP (0: four times --dim)"},
+    {"context", WHOLE, AT(c.context), "128", 1, 65536, NULL, "n_ctx", "tcb",
+     "characters that the model sees at once"},
+    {"pos", CHOICE, AT(c.pos), "learned", 0, 0, "sin|learned|none", "pos", "tcb",
+     "how positions are told apart"},
+    {"norm", CHOICE, AT(c.norm), "pre", 0, 0, "pre|post", "norm", "tcb",
+     "layer norm before or after each sub-layer"},
+    {"act", CHOICE, AT(c.act), "relu", 0, 0, "relu|gelu", "act", "tcb",
+     "activation of the MLP"},
+    {"tie", CHOICE, AT(c.tie), "yes", 0, 0, "no|yes", "tie", "tcb",
+     "the head is the embedding table"},
+    {"batch", WHOLE, AT(batch), "32", 1, 65536, NULL, "batch", "tb", "windows per step"},
+    {"steps", WHOLE, AT(steps), "0", 0, 1e9, NULL, "steps", "tub",
+     "steps to train (0: 2000, or until --minutes)"},
+    {"minutes", NUMBER, AT(minutes), "0", 0, 1e6, NULL, "minutes", "t",
+     "minutes to train, evaluation included (0: until --steps)"},
+    {"stop-at", WHOLE, AT(stop_at), "0", 0, 1e9, NULL, NULL, "t",
+     "stop after this step as if interrupted (0: don't)"},
+    {"lr", NUMBER, AT(lr), "0.002", 0, 100, NULL, "lr", "tu", "highest learning rate"},
+    {"warmup", WHOLE, AT(warmup), "100", 0, 1e9, NULL, "warmup", "tu",
+     "steps until it is reached"},
+    {"weight-decay", NUMBER, AT(weight_decay), "0.1", 0, 100, NULL, "weight_decay", "tu",
+     "pull of every matrix towards 0"},
+    {"seed", WHOLE, AT(seed), "1", 0, 2147483647, NULL, "seed", "tcsubh",
+     "where random numbers begin"},
+    {"eval-every", WHOLE, AT(eval_every), "250", 1, 1e9, NULL, "eval_every", "t",
+     "steps between evaluations"},
+    {"prompt", NAME, AT(prompt), NULL, 0, 0, "S", NULL, "sral",
+     "how the text begins (default: a new story)"},
+    {"chars", WHOLE, AT(chars), "1000", 0, 1e9, NULL, NULL, "s",
+     "characters to write at most"},
+    {"temperature", NUMBER, AT(temperature), "0.8", 0, 1000, NULL, NULL, "s",
+     "0: always the likeliest; 1: as learned; more: wilder"},
+    {"top-k", WHOLE, AT(top_k), "0", 0, 65535, NULL, NULL, "s",
+     "choose among the k likeliest (0: all)"},
+    {"samples", WHOLE, AT(samples), "1", 1, 1e9, NULL, NULL, "s",
+     "how many texts; number k uses seed + k"},
+    {"past-end", FLAG, AT(past_end), NULL, 0, 0, NULL, NULL, "s",
+     "go on after the end of the story"},
+    {"no-cache", FLAG, AT(no_cache), NULL, 0, 0, NULL, NULL, "s",
+     "compute every position again for each character"},
+    {"tokens", NAME, AT(tokens), NULL, 0, 0, "F.csv", NULL, "e",
+     "write position, offset, character and loss of every token"},
+    {"repeat", WHOLE, AT(repeat), "0", 0, 1e6, NULL, NULL, "b", "1: only the step"},
+    {"matmul", NAME, AT(matmul), "auto", 0, 0, "auto|plain|sse|avx2|avx512", NULL, "*",
+     "which matrix product"},
+};
+enum { OPTIONS = sizeof options / sizeof *options };
+
+typedef struct {
+    const char *name;
+    char letter;
+    bool takes_model;
+    const char *preset; // defaults of its own
+    int (*run)(Options *o);
+    const char *help;
+} Command;
+
+// Sets an option from its text; false when the text is no value for it.
+static bool set_option(Options *o, const Option *p, const char *text) {
+    char *end, *field = (char *)o + p->at;
+    if (p->kind == NAME)
+        *(const char **)field = text;
+    else if (p->kind == FLAG)
+        *(int *)field = 1;
+    else if (p->kind == CHOICE) {
+        const size_t n = strlen(text);
+        int which = 0;
+        for (const char *c = p->choices;; c++, which++) {
+            size_t length = strcspn(c, "|");
+            if (length == n && !memcmp(c, text, n)) return *(int *)field = which, true;
+            if (!*(c += length)) return false;
+        }
+    } else {
+        double x = strtod(text, &end);
+        if (end == text || *end || !(x >= p->least && x <= p->most) ||
+            (p->kind == WHOLE && x != floor(x)))
+            return false;
+        if (p->kind == WHOLE)
+            *(int *)field = (int)x;
+        else
+            *(double *)field = x;
+    }
+    return true;
+}
+
+// The option's value as text, in out (32 bytes). Numbers as short as they can be read
+// back exactly.
+static char *option_text(const Options *o, const Option *p, char *out) {
+    const char *field = (const char *)o + p->at;
+    if (p->kind == CHOICE) {
+        const char *c = p->choices;
+        for (int i = *(const int *)field; i > 0; i--) c += strcspn(c, "|") + 1;
+        snprintf(out, 32, "%.*s", (int)strcspn(c, "|"), c);
+    } else if (p->kind == NUMBER) {
+        double x = *(const double *)field;
+        for (int digits = 1; digits <= 17; digits++)
+            if (snprintf(out, 32, "%.*g", digits, x), strtod(out, NULL) == x) break;
+    } else
+        snprintf(out, 32, "%d", *(const int *)field);
+    return out;
+}
+
+static void put_options(Text *s, const Options *o) {
+    char value[32];
+    for (int i = 0; i < OPTIONS; i++)
+        if (options[i].key)
+            put(s, ",\"%s\":\"%s\"", options[i].key, option_text(o, &options[i], value));
+}
+
+static bool take_options(Options *o, const char *header, const char **wrong) {
+    char value[64];
+    for (int i = 0; i < OPTIONS; i++)
+        if ((*wrong = options[i].key) &&
+            !(metadata(header, options[i].key, value, sizeof value) &&
+              set_option(o, &options[i], value)))
+            return false;
+    *wrong = "hidden";
+    return o->c.hidden > 0;
+}
+
+static const char *thousands(size_t n, char *out) { // 1234567 -> "1,234,567"
+    char digits[32];
+    int length = sprintf(digits, "%zu", n), at = 0;
+    for (int i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0) out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = 0;
+    return out;
+}
+
+static const char *path_name(Path p) {
+    static const char *const names[] = {"plain", "sse", "avx2", "avx512"};
+    return names[p];
+}
+
+static void training_free(Training *t) {
+    acts_free(&t->a);
+    corpus_free(&t->text);
+    model_free(&t->m);
+    if (t->log && fclose(t->log)) die("cannot write %s: %s", t->o.log, strerror(errno));
+}
+
+// What was read and what is to be expected of it.
+static void describe_text(const Training *t) {
+    char a[32], b[32];
+    const int V = t->m.c.V;
+    printf("text %s: %s characters, %s stories, vocabulary %d (%d characters and "
+           "end-of-text)\n",
+           t->o.data, thousands(t->text.characters, a), thousands(t->text.stories, b), V,
+           V - 1);
+    printf("train %zu tokens, valid %zu tokens\n", t->text.train.n - 1,
+           t->text.valid.n - 1);
+    if (t->text.characters < 200000)
+        printf("so little text is soon known by heart: watch the validation loss; 1 MB "
+               "or more teaches better\n");
+    double *own = count_pairs(t->text.valid, V), *train = count_pairs(t->text.train, V);
+    printf("uniform %.4f\nunigram %.4f\nbigram %.4f\nbigram-counted %.4f\n", log(V),
+           entropy(own, V, false), entropy(own, V, true),
+           table_loss(train, V, t->text.valid));
+    free(own);
+    free(train);
+}
+
+// Prepares a run: a new model, or the one of --resume. o says what the command line asked
+// for.
+static void training_new(Training *t, const Options *o) {
+    char a[32];
+    if (!o->resume) {
+        t->o = *o;
+        t->random.state = (uint64_t)o->seed;
+        t->best = INFINITY;
+    }
+    uint64_t fingerprint = t->text.fingerprint;
+    Vocab v = t->m.vocab;
+    t->text = read_corpus(o->data, o->valid, &v);
+    if (o->resume && fingerprint != t->text.fingerprint)
+        die("%s is not the text that %s was trained on", o->data, o->resume);
+    t->o.c.V = v.V;
+    if (t->text.train.n < (size_t)t->o.c.context + 1)
+        die("%s has %zu tokens to train on, --context %d needs %d; try --context %zu",
+            o->data, t->text.train.n, t->o.c.context, t->o.c.context + 1,
+            t->text.train.n > 2 ? t->text.train.n / 2 : 1);
+    if (!o->resume) {
+        t->m = model_shape(t->o.c);
+        t->m.vocab = v;
+    }
+    describe_text(t);
+    const int micro = micro_batch(&t->o.c),
+              most = t->o.batch < micro ? t->o.batch : micro;
+    Acts plan = {.rows = most * t->o.c.context,
+                 .room = t->o.c.context,
+                 .layer = allocate(t->o.c.layers, sizeof(LayerActs))};
+    double mb =
+        (4.0 * t->m.p.size + acts_plan(&plan, &t->o.c, true)) * sizeof(real) / 1e6 +
+        t->text.characters * sizeof(Token) / 1e6;
+    free(plan.layer);
+    printf("model %s parameters, memory %.0f MB, threads %d, matmul %s, %s\n",
+           thousands(parameters(&t->m.p), a), mb, omp_get_max_threads(), path_name(path),
+           sizeof(real) == 4 ? "float" : "double");
+    fflush(stdout);
+    if (!o->resume) {
+        model_init(&t->m, &t->random);
+        params_train(&t->m.p);
+    }
+    t->a = acts_new(&t->o.c, plan.rows, plan.room, true);
+}
+
+static int train(Options *o) {
+    Training t = {0};
+    if (o->resume) {
+        load(&t, o->resume, true);
+        // TODO overrides
+        t.o.data = o->data, t.o.valid = o->valid, t.o.log = o->log,
+        t.o.stop_at = o->stop_at, t.o.out = o->out;
+    } else if (!o->steps && !(o->minutes > 0))
+        o->steps = 2000;
+    training_new(&t, o);
+    if (o->log && !(t.log = fopen(o->log, o->resume ? "a" : "w")))
+        die("cannot write %s: %s", o->log, strerror(errno));
+    if (t.log && !o->resume)
+        fprintf(t.log, "step,train,valid,lr,tokens_per_second,seconds\n");
+    training_loop(&t);
+    int number = stop_signal;
+    if (!number && isfinite(t.best))
+        printf("best step %d valid %.6f\n", t.best_step, t.best);
+    training_free(&t);
+    return number ? 128 + number : 0;
+}
+
+static void load_model(Training *t, const Options *o) { load(t, o->file, false); }
+
+static int sample(Options *o) {
+    Training t = {0};
+    load_model(&t, o);
+    for (int i = 0; i < o->samples; i++) {
+        write_text(&t.m, o, o->prompt, (uint64_t)o->seed + i);
+        if (i + 1 < o->samples) puts(SEPARATOR);
+    }
+    training_free(&t);
+    return 0;
+}
+
+static int eval(Options *o) {
+    Training t = {0};
+    load_model(&t, o);
+    t.text = read_corpus(o->data, NULL, &t.m.vocab);
+    const int V = t.m.c.V, T = t.m.c.context, most = micro_batch(&t.m.c) * T;
+    double *own = count_pairs(t.text.valid, V);
+    printf("unigram %.6f\nbigram %.6f\n", entropy(own, V, false), entropy(own, V, true));
+    FILE *f = NULL;
+    if (o->tokens && !(f = fopen(o->tokens, "w")))
+        die("cannot write %s: %s", o->tokens, strerror(errno));
+    if (f) fprintf(f, "position,offset,character,loss\n");
+    t.a = acts_new(&t.m.c, most, T, false);
+    double loss = evaluate(&t.m, &t.a, t.text.valid, f);
+    if (f && fclose(f)) die("cannot write %s: %s", o->tokens, strerror(errno));
+    printf("loss %.6f bits/char %.6f perplexity %.6f tokens %zu\n", loss, loss / log(2),
+           exp(loss), t.text.valid.n - 1);
+    free(own);
+    training_free(&t);
+    return 0;
+}
+
+static int info(Options *o) {
+    Training t = {0};
+    char value[32], name[16];
+    load_model(&t, o);
+    for (int i = 0; i < OPTIONS; i++)
+        if (options[i].key)
+            printf("%s %s\n", options[i].name, option_text(&t.o, &options[i], value));
+    printf("step %d\nbest_step %d\nbest_loss %.6f\nparameters %zu\nvocabulary %d:",
+           t.step, t.best_step, t.best, parameters(&t.m.p), t.m.c.V);
+    for (int i = 0; i < t.m.c.V; i++) printf(" %s", token_name(&t.m.vocab, i, name));
+    putchar('\n');
+    for (int i = 0; i < t.m.p.count; i++) {
+        const Tensor *p = &t.m.p.tensor[i];
+        double squares = 0;
+        for (size_t j = 0; j < tensor_size(p); j++)
+            squares += (double)t.m.p.w[p->at + j] * t.m.p.w[p->at + j];
+        if (p->rows)
+            snprintf(value, sizeof value, "(%d,%d)", p->rows, p->cols);
+        else
+            snprintf(value, sizeof value, "(%d)", p->cols);
+        printf("%-40s %-12s rms %.4f%s%s\n", p->name, value,
+               sqrt(squares / tensor_size(p)), p->decays ? " decays" : "",
+               p->fixed ? " fixed" : "");
+    }
+    training_free(&t);
+    return 0;
+}
+
+static int demo(Options *o);
+static int help(Options *o);
+
+static const Command commands[] = {
+    {"demo", 'd', false, "", demo, "count, train the MLP and the transformer, compare"},
+    {"train", 't', false, "", train, "train a model on a text"},
+    {"sample", 's', true, "", sample, "let a model write"},
+    {"eval", 'e', true, "", eval, "the loss on the validation part of a text"},
+    {"check", 'c', false, "--layers 2 --heads 3 --dim 12 --hidden 20 --context 7", check,
+     "compare every gradient with its definition"},
+    {"info", 'i', true, "", info, "what is in a checkpoint"},
+    {"help", 'h', false, "", help, "this text; gpt help COMMAND lists its options"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static const Command *find_command(const char *name) {
+    for (int i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i].name, name)) return &commands[i];
+    usage("unknown command %s; gpt help lists them", name);
+    return NULL;
+}
+
+static int help(Options *o) {
+    if (!o->file) {
+        printf("gpt: a character language model in one file\n\ngpt                   the "
+               "demo, on data/stories.txt\n");
+        for (int i = 0; i < COMMANDS; i++)
+            printf("gpt %-7s %-10s%s\n", commands[i].name,
+                   commands[i].takes_model ? "MODEL" : "", commands[i].help);
+        printf("gpt --version\n\ngpt help COMMAND lists the options of a command\n");
+        return 0;
+    }
+    const Command *c = find_command(o->file);
+    Options preset = *o;
+    char name[64], range[64], value[32];
+    printf("gpt %s%s: %s\n", c->name, c->takes_model ? " MODEL" : "", c->help);
+    for (int i = 0; i < OPTIONS; i++) {
+        const Option *p = &options[i];
+        if (!strchr(p->commands, c->letter) && *p->commands != '*') continue;
+        snprintf(name, sizeof name, "--%s%s%s", p->name, p->choices ? " " : "",
+                 p->choices          ? p->choices
+                 : p->kind == WHOLE  ? " N"
+                 : p->kind == NUMBER ? " X"
+                                     : "");
+        if (p->kind == WHOLE || p->kind == NUMBER)
+            snprintf(range, sizeof range, ", %.10g to %.10g", p->least, p->most);
+        else
+            range[0] = 0;
+        printf("  %-34s %s", name, p->help);
+        if (p->fallback)
+            printf(" [%s%s]",
+                   p->kind == NAME ? p->fallback : option_text(&preset, p, value), range);
+        putchar('\n');
+    }
+    return 0;
+}
+
+static const char *const demo_prompt = "Once upon a time";
+
+static int demo(Options *o) {
+    (void)o;
+    return 0;
+}
+
+static void parse(Options *o, const Command *c, int argc, char **argv) {
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2)) {
+            if (o->file || !(c->takes_model || c->run == help))
+                usage("unexpected argument %s for gpt %s; options begin with --", argv[i],
+                      c->name);
+            o->file = argv[i];
+            continue;
+        }
+        const size_t length = strcspn(argv[i] + 2, "=");
+        const Option *p = NULL;
+        for (int k = 0; k < OPTIONS; k++)
+            if (strlen(options[k].name) == length &&
+                !strncmp(options[k].name, argv[i] + 2, length) &&
+                (*options[k].commands == '*' || strchr(options[k].commands, c->letter)))
+                p = &options[k];
+        if (!p)
+            usage("gpt %s has no option %.*s; gpt help %s lists those it has", c->name,
+                  (int)length + 2, argv[i], c->name);
+        const char *value = argv[i][2 + length] ? argv[i] + 3 + length
+                          : p->kind == FLAG     ? ""
+                          : i + 1 < argc        ? argv[++i]
+                                                : NULL;
+        if (!value) usage("--%s wants a value", p->name);
+        if (set_option(o, p, value)) continue;
+        if (p->kind == CHOICE)
+            usage("--%s %s: choose one of %s", p->name, value, p->choices);
+        usage("--%s %s: must be a %s from %.10g to %.10g", p->name, value,
+              p->kind == WHOLE ? "whole number" : "number", p->least, p->most);
+    }
+}
+
+static void choose_path(const char *name) {
+    const Path best = best_path();
+    path = best;
+    if (!strcmp(name, "auto")) return;
+    for (path = PLAIN; path < AVX512 && strcmp(name, path_name(path));) path++;
+    if (strcmp(name, path_name(path)))
+        usage("--matmul %s: choose one of auto|plain|sse|avx2|avx512", name);
+    if (path > best)
+        usage("--matmul %s: this CPU or compiler can't; the best here is %s", name,
+              path_name(best));
+}
+
+int main(int argc, char **argv) {
+    Options o = {0};
+    if (argc > 1 && !strcmp(argv[1], "--version")) {
+        printf("gpt %s, compiler %s, OpenMP %s, threads %d, matmul %s, %s\n", VERSION,
+#ifdef __VERSION__
+               __VERSION__,
+#else
+               "unknown",
+#endif
+#ifdef _OPENMP
+               "yes",
+#else
+               "no",
+#endif
+               omp_get_max_threads(), path_name(best_path()),
+               sizeof(real) == 4 ? "float" : "double");
+        return 0;
+    }
+    const Command *c =
+        argc < 2
+            ? &commands[0]
+            : find_command(strcmp(argv[1], "--help") && strcmp(argv[1], "-h") ? argv[1]
+                                                                              : "help");
+    for (int i = 0; i < OPTIONS; i++)
+        if (options[i].fallback) set_option(&o, &options[i], options[i].fallback);
+    char preset[200], *words[20];
+    int n = 0;
+    strcpy(preset, c->preset);
+    for (char *word = strtok(preset, " "); word; word = strtok(NULL, " "))
+        words[n++] = word;
+    parse(&o, c, n, words);
+    parse(&o, c, argc > 2 ? argc - 2 : 0, argv + 2);
+    if (c->takes_model && !o.file)
+        usage("gpt %s wants a MODEL, a file that gpt train wrote", c->name);
+    if (!o.c.hidden) o.c.hidden = 4 * o.c.dim;
+    check_shape(&o.c, usage);
+    choose_path(o.matmul);
+    int status = c->run(&o);
+    if (fflush(stdout) || ferror(stdout))
+        die("cannot write the results: %s", strerror(errno));
+    return status;
+}
