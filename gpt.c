@@ -863,8 +863,7 @@ static void attention_forward(real *out, real *kt, real *p, real *work, const re
                               const char *off, int B, int T, int from, int room, int C,
                               int H) {
     const int D = C / H;
-    #pragma omp parallel for schedule(dynamic) if ((double)B * C * T * (T - from) > 1
-    //<< 17)
+    #pragma omp parallel for schedule(dynamic) if ((double)C * T * (T - from) > 1e5)
     for (int bh = 0; bh < B * H; bh++) {
         const int h = bh % H;
         const real *q = qkv + (size_t)(bh / H) * T * 3 * C + h * D, *k = q + C,
