@@ -256,6 +256,17 @@ static char *token_name(const Vocab *v, int id, char *out) {
     return out;
 }
 
+// A token's name as a field of a CSV file: in quotes where a comma or a quote would
+// confuse (RFC 4180).
+static void put_csv_token(FILE *f, const Vocab *v, int id) {
+    char name[16];
+    token_name(v, id, name);
+    if (*name == '"' || *name == ',')
+        fprintf(f, "\"%s%s\"", *name == '"' ? "\"" : "", name);
+    else
+        fputs(name, f);
+}
+
 // The whole file, with line ends of Windows turned into "\n" and a byte-order mark
 // dropped.
 static unsigned char *read_text(const char *file, size_t *size) {
@@ -1398,6 +1409,7 @@ typedef struct {
     const char *prompt, *ablate, *csv, *tokens, *adapter, *matmul;
     int chars, top_k, samples, past_end, no_cache, position, repeat, rank;
     double temperature;
+    bool given[64]; // which options stood on the command line, by their place in the table
 } Options;
 
 static const struct {
@@ -1507,7 +1519,6 @@ static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
     const int T = m->c.context;
     int *ids = allocate(2 * (size_t)a->rows, sizeof *ids), *targets = ids + a->rows;
     double sum = 0;
-    char name[16];
     head_turn(m, a);
     for (size_t at = 0; at + 1 < s.n;) {
         size_t left = s.n - 1 - at, windows = left / T;
@@ -1519,11 +1530,9 @@ static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
             ids[r] = s.at[at + r], targets[r] = s.at[at + r + 1];
         sum += loss_forward(m, a, ids, targets, B, length);
         for (int r = 0; r < B * length && tokens; r++) {
-            const char *c = token_name(&m->vocab, targets[r], name);
-            fprintf(tokens,
-                    *c == '"' || *c == ',' ? "%d,%zu,\"%s%s\",%.6f\n"
-                                           : "%d,%zu,%s%s,%.6f\n",
-                    r % length, at + r + 1, *c == '"' ? "\"" : "", c, (double)a->loss[r]);
+            fprintf(tokens, "%d,%zu,", r % length, at + r + 1);
+            put_csv_token(tokens, &m->vocab, targets[r]);
+            fprintf(tokens, ",%.6f\n", (double)a->loss[r]);
         }
         at += (size_t)B * length;
     }
@@ -1540,6 +1549,7 @@ typedef struct {
     Random random;
     int step, best_step;
     double best;            // lowest validation loss so far
+    int first;              // the step at which this process began
     double began, measured; // seconds: at the start, and spent in training steps
     FILE *log;
 } Training;
@@ -1576,7 +1586,7 @@ static const char *first_bad_tensor(const Params *p, const real *numbers) {
 }
 
 // One step: windows, gradient, Adam. Returns the mean loss of the batch before the step.
-static double training_step(Training *t, int *x, int *y) {
+static double training_step(Training *t, int *x, int *y, double lr) {
     const double start = seconds();
     draw_windows(t->text.train, x, y, t->o.batch, t->m.c.context, &t->random);
     double loss = gradient(&t->m, &t->a, x, y, t->o.batch, t->m.c.context);
@@ -1592,8 +1602,7 @@ static double training_step(Training *t, int *x, int *y) {
                    : "none",
             t->o.out);
     }
-    adam_step(&t->m.p, t->step, learning_rate(&t->o, t->step, training_done(t)),
-              t->o.weight_decay);
+    adam_step(&t->m.p, t->step, lr, t->o.weight_decay);
     t->step++;
     t->measured += seconds() - start;
     return loss;
@@ -1602,66 +1611,63 @@ static double training_step(Training *t, int *x, int *y) {
 static void save_last(Training *t); // section 9
 static void save_best(Training *t);
 
+static double training_speed(const Training *t) { // tokens per second of this process
+    return (double)(t->step - t->first) * t->o.batch * t->m.c.context / t->measured;
+}
+
+static void clear_progress_line(void) {
+    if (has_progress_line) fputs("\r\033[K", stderr);
+    has_progress_line = false;
+}
+
 // Evaluates, saves, and prints the line that says how it goes.
-static void report(Training *t, double train_loss, int first_step) {
-    double valid = evaluate(&t->m, &t->a, t->text.valid, NULL);
+static void report(Training *t, double train_loss, double lr) {
+    double valid = evaluate(&t->m, &t->a, t->text.valid, NULL), now = seconds() - t->began;
     if (!isfinite(valid))
-        die("the validation loss is no longer a number at step %d (first bad tensor: "
-            "%s); %s is untouched",
+        die("the validation loss is no longer a number at step %d (first bad tensor: %s); "
+            "%s is untouched; try a smaller --lr",
             t->step, first_bad_tensor(&t->m.p, t->m.p.w), t->o.out);
     if (valid < t->best) t->best = valid, t->best_step = t->step, save_best(t);
     save_last(t);
-    double speed =
-        (double)(t->step - first_step) * t->o.batch * t->m.c.context / t->measured;
-    double lr = learning_rate(&t->o, t->step, training_done(t));
-    if (has_progress_line) fputs("\r\033[K", stderr), has_progress_line = false;
+    clear_progress_line();
     printf("step %d train %.4f valid %.4f lr %.3g tokens/s %.0f seconds %.1f\n", t->step,
-           train_loss, valid, lr, speed, seconds() - t->began);
-    if (fflush(stdout)) stop_signal = SIGPIPE;
+           train_loss, valid, lr, training_speed(t), now);
+    if (fflush(stdout)) stop_signal = SIGPIPE; // nobody reads: stop in good order
     if (t->log)
-        fprintf(t->log, "%d,,%.6f,%.6g,%.0f,%.2f\n", t->step, valid, lr, speed,
-                seconds() - t->began);
+        fprintf(t->log, "%d,%.6f,%.6f,%.6g,%.0f,%.2f\n", t->step, train_loss, valid, lr,
+                training_speed(t), now);
     if (t->step - t->best_step >= 3 * t->o.eval_every && valid > t->best + 0.01)
-        fprintf(stderr,
-                "note: the validation loss has risen since step %d, while the training "
-                "loss falls: the model learns "
-                "this text by heart; %s keeps the weights of step %d\n",
+        fprintf(stderr, "note: the validation loss has risen since step %d: the model learns "
+                        "this text by heart; %s keeps the weights of step %d\n",
                 t->best_step, t->o.out, t->best_step);
 }
 
-// Steps until the schedule, --stop-at or a signal ends it.
-static void training_loop(Training *t) {
-    const int B = t->o.batch, T = t->m.c.context, first = t->step;
+// Steps until the schedule, step `until` (0: none) or a signal ends it. True at the end of the
+// schedule.
+static bool training_loop(Training *t, int until) {
+    const int B = t->o.batch, T = t->m.c.context;
+    const bool terminal = isatty(fileno(stderr));
     int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + (size_t)B * T, since = 0;
-    double sum = 0, shown = 0;
-    bool terminal = isatty(fileno(stderr));
-    t->began = seconds();
+    double sum = 0, shown = 0, done = 0;
+    if (t->began == 0) t->began = seconds(), t->first = t->step;
     signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGPIPE, SIG_IGN);
-    while (training_done(t) < 1 && !stop_signal &&
-           !(t->o.stop_at && t->step >= t->o.stop_at)) {
-        double loss = training_step(t, x, y);
-        sum += loss, since++;
-        if (t->log)
-            fprintf(t->log, "%d,%.6f,,%.6g,,\n", t->step, loss,
-                    learning_rate(&t->o, t->step - 1, training_done(t)));
-        double now = seconds(), done = training_done(t);
+    while ((done = training_done(t)) < 1 && !stop_signal && !(until && t->step >= until)) {
+        const double lr = learning_rate(&t->o, t->step, done);
+        sum += training_step(t, x, y, lr), since++;
+        const double now = seconds();
         if (terminal && now - shown > 0.2) {
-            fprintf(stderr, "\r\033[Kstep %d loss %.3f %.0f tokens/s %.0f s left",
-                    t->step, loss, (double)(t->step - first) * B * T / t->measured,
+            fprintf(stderr, "\r\033[Kstep %d loss %.3f %.0f tokens/s %.0f s left", t->step,
+                    sum / since, training_speed(t),
                     (now - t->began) * (1 - done) / (done > 0 ? done : 1));
             shown = now, has_progress_line = true;
         }
-        if (done >= 1 || t->step % t->o.eval_every == 0)
-            report(t, sum / since, first), sum = 0, since = 0;
+        if (t->step % t->o.eval_every && training_done(t) < 1) continue;
+        report(t, sum / since, lr);
+        sum = 0, since = 0;
     }
-    if (has_progress_line) fputs("\r\033[K", stderr), has_progress_line = false;
-    if (training_done(t) < 1) {
-        if (isinf(t->best)) save_best(t);
-        save_last(t);
-        fprintf(stderr, "stopped at step %d; continue with: gpt train --resume %s.last\n",
-                t->step, t->o.out);
-    }
+    clear_progress_line();
     free(x);
+    return done >= 1;
 }
 
 // A number that changes when any hidden unit crosses zero, where ReLU has no derivative.
@@ -1998,6 +2004,16 @@ static void save(const char *file, const Text *header, const Params *p,
     die("cannot write %s: %s; %s itself is unchanged", name, strerror(problem), file);
 }
 
+static void check_writable(const char *file) { // before minutes are spent on training
+    char name[4096];
+    if (snprintf(name, sizeof name, "%s.tmp", file) >= (int)sizeof name)
+        die("the name %.40s... is too long", file);
+    FILE *f = fopen(name, "wb");
+    if (!f) die("cannot write %s: %s", name, strerror(errno));
+    fclose(f);
+    remove(name);
+}
+
 static void save_training(const Training *t, const char *file, bool with_adam) {
     Text header = {0};
     put_header(&header, t, with_adam);
@@ -2064,26 +2080,41 @@ static void check_shape(const Config *c, void (*complain)(const char *, ...)) {
     }
 }
 
+// Opens a file that save() wrote, up to the numbers. Returns its header of n bytes; free
+// it.
+static char *read_header(const char *file, FILE **f, uint64_t *n) {
+    if (!(*f = fopen(file, "rb"))) die("cannot open %s: %s", file, strerror(errno));
+    unsigned char size[8] = {0};
+    bool whole = fread(size, 8, 1, *f) == 1;
+    *n = 0;
+    for (int i = 0; i < 8; i++) *n |= (uint64_t)size[i] << 8 * i;
+    const char *begins = "{\"__metadata__\":{\"format\":\"pt\",";
+    if (!whole || *n < strlen(begins) || *n > 1 << 24)
+        die("%s is not a checkpoint of gpt (its header would have %llu bytes)", file,
+            (unsigned long long)*n);
+    char *header = allocate(*n + 1, 1);
+    if (fread(header, 1, *n, *f) < *n)
+        die("%s is cut short: it ends within its header", file);
+    if (strlen(header) != *n || strncmp(header, begins, strlen(begins)))
+        die("%s is not a checkpoint of gpt; README.md shows how to convert others", file);
+    return header;
+}
+
+static void check_size(FILE *f, const char *file, uint64_t n, uint64_t bytes) {
+    if (fseek(f, 0, SEEK_END) || (uint64_t)ftell(f) != 8 + n + bytes ||
+        fseek(f, (long)(8 + n), SEEK_SET))
+        die("%s is cut short or too long: it should have %llu bytes", file,
+            (unsigned long long)(8 + n + bytes));
+}
+
 // Reads a checkpoint into t: options, model, state; Adam's moments too if with_adam. It
 // trusts nothing: the header must be the one that we would write for what it says, the
 // size must fit.
 static void load(Training *t, const char *file, bool with_adam) {
-    FILE *f = fopen(file, "rb");
-    if (!f) die("cannot open %s: %s", file, strerror(errno));
-    unsigned char size[8] = {0};
-    uint64_t n = 0;
-    bool whole = fread(size, 8, 1, f) == 1;
-    for (int i = 0; i < 8; i++) n |= (uint64_t)size[i] << 8 * i;
-    const char *begins = "{\"__metadata__\":{\"format\":\"pt\",";
-    if (!whole || n < strlen(begins) || n > 1 << 24)
-        die("%s is not a checkpoint of gpt (its header would have %llu bytes)", file,
-            (unsigned long long)n);
-    char *header = allocate(n + 1, 1), value[64];
+    FILE *f;
+    uint64_t n;
+    char *header = read_header(file, &f, &n), value[64];
     const char *wrong = NULL, *vocab;
-    if (fread(header, 1, n, f) < n)
-        die("%s is cut short: it ends within its header", file);
-    if (strlen(header) != n || strncmp(header, begins, strlen(begins)))
-        die("%s is not a checkpoint of gpt; README.md shows how to convert others", file);
     if (!take_options(&t->o, header, &wrong))
         die("%s: its metadata has no valid %s", file, wrong);
     unsigned long long random = 0, text = 0;
@@ -2116,10 +2147,7 @@ static void load(Training *t, const char *file, bool with_adam) {
     if (with_adam && !has_adam)
         die("%s holds no training state; --resume wants the file that ends in .last",
             file);
-    if (fseek(f, 0, SEEK_END) || (uint64_t)ftell(f) != 8 + n + bytes ||
-        fseek(f, (long)(8 + n), SEEK_SET))
-        die("%s is cut short or too long: it should have %llu bytes", file,
-            (unsigned long long)(8 + n + bytes));
+    check_size(f, file, n, bytes);
     t->m.p.w = reals(t->m.p.size);
     if (with_adam) params_train(&t->m.p);
     bool fine = move_params(f, &t->m.p, t->m.p.w, false);
@@ -2480,34 +2508,63 @@ static void describe_text(const Training *t) {
     printf("uniform %.4f\nunigram %.4f\nbigram %.4f\nbigram-counted %.4f\n", log(V),
            entropy(own, V, false), entropy(own, V, true),
            table_loss(train, V, t->text.valid));
+    printf("a loss near %.1f knows letters, near %.1f pairs of letters (the MLP's floor); "
+           "words come below 1.5, sentences below 1.1\n", entropy(own, V, false), entropy(own, V, true));
     free(own);
     free(train);
 }
 
+// Goes on with the run of --resume: its options, except those that the command line overrides.
+static void take_over(Training *t, const Options *o) {
+    static char out[4096];
+    char was[32], now[32];
+    load(t, o->resume, true);
+    const Options stored = t->o;
+    t->o = *o;
+    for (int i = 0; i < OPTIONS; i++) {
+        const Option *p = &options[i];
+        if (!p->key) continue;
+        option_text(&stored, p, was);
+        if (!o->given[i]) set_option(&t->o, p, was);
+        else if (strcmp(was, option_text(o, p, now)))
+            printf("override --%s %s (was %s)\n", p->name, now, was);
+    }
+    t->o.c.V = stored.c.V;
+    if (memcmp(&t->o.c, &stored.c, sizeof stored.c))
+        usage("--resume goes on with the model in %s; its shape can't change", o->resume);
+    size_t n = strlen(o->resume);
+    if (o->given[2] || n < 6 || strcmp(o->resume + n - 5, ".last")) return;
+    snprintf(out, sizeof out, "%.*s", (int)n - 5, o->resume);
+    t->o.out = out;
+}
+
 // Prepares a run: a new model, or the one of --resume. o says what the command line asked
 // for.
-static void training_new(Training *t, const Options *o) {
+static void training_new(Training *t, const Options *o, bool quiet) {
     char a[32];
-    if (!o->resume) {
+    if (o->resume) take_over(t, o);
+    else {
         t->o = *o;
         t->random.state = (uint64_t)o->seed;
         t->best = INFINITY;
+        if (!o->steps && !(o->minutes > 0)) t->o.steps = 2000;
     }
-    uint64_t fingerprint = t->text.fingerprint;
-    Vocab v = t->m.vocab;
-    t->text = read_corpus(o->data, o->valid, &v);
+    const uint64_t fingerprint = t->text.fingerprint;
+    t->text = read_corpus(o->data, o->valid, &t->m.vocab);
     if (o->resume && fingerprint != t->text.fingerprint)
         die("%s is not the text that %s was trained on", o->data, o->resume);
-    t->o.c.V = v.V;
+    t->o.c.V = t->m.vocab.V;
     if (t->text.train.n < (size_t)t->o.c.context + 1)
         die("%s has %zu tokens to train on, --context %d needs %d; try --context %zu",
             o->data, t->text.train.n, t->o.c.context, t->o.c.context + 1,
             t->text.train.n > 2 ? t->text.train.n / 2 : 1);
+    check_writable(t->o.out);
     if (!o->resume) {
+        const Vocab v = t->m.vocab;
         t->m = model_shape(t->o.c);
         t->m.vocab = v;
     }
-    describe_text(t);
+    if (!quiet) describe_text(t);
     const int micro = micro_batch(&t->o.c),
               most = t->o.batch < micro ? t->o.batch : micro;
     Acts plan = {.rows = most * t->o.c.context,
@@ -2530,22 +2587,20 @@ static void training_new(Training *t, const Options *o) {
 
 static int train(Options *o) {
     Training t = {0};
-    if (o->resume) {
-        load(&t, o->resume, true);
-        // TODO overrides
-        t.o.data = o->data, t.o.valid = o->valid, t.o.log = o->log,
-        t.o.stop_at = o->stop_at, t.o.out = o->out;
-    } else if (!o->steps && !(o->minutes > 0))
-        o->steps = 2000;
-    training_new(&t, o);
+    training_new(&t, o, false);
     if (o->log && !(t.log = fopen(o->log, o->resume ? "a" : "w")))
         die("cannot write %s: %s", o->log, strerror(errno));
     if (t.log && !o->resume)
         fprintf(t.log, "step,train,valid,lr,tokens_per_second,seconds\n");
-    training_loop(&t);
-    int number = stop_signal;
-    if (!number && isfinite(t.best))
-        printf("best step %d valid %.6f\n", t.best_step, t.best);
+    if (training_loop(&t, o->stop_at))
+        printf("best step %d valid %.6f in %s\n", t.best_step, t.best, t.o.out);
+    else {
+        if (isinf(t.best)) save_best(&t); // something to sample from
+        save_last(&t);
+        fprintf(stderr, "stopped at step %d; go on with: gpt train --resume %s.last\n",
+                t.step, t.o.out);
+    }
+    const int number = stop_signal;
     training_free(&t);
     return number ? 128 + number : 0;
 }
@@ -2669,13 +2724,6 @@ static int help(Options *o) {
     return 0;
 }
 
-static const char *const demo_prompt = "Once upon a time";
-
-static int demo(Options *o) {
-    (void)o;
-    return 0;
-}
-
 static void parse(Options *o, const Command *c, int argc, char **argv) {
     for (int i = 0; i < argc; i++) {
         if (strncmp(argv[i], "--", 2)) {
@@ -2700,12 +2748,103 @@ static void parse(Options *o, const Command *c, int argc, char **argv) {
                           : i + 1 < argc        ? argv[++i]
                                                 : NULL;
         if (!value) usage("--%s wants a value", p->name);
+        o->given[p - options] = true;
         if (set_option(o, p, value)) continue;
         if (p->kind == CHOICE)
             usage("--%s %s: choose one of %s", p->name, value, p->choices);
         usage("--%s %s: must be a %s from %.10g to %.10g", p->name, value,
               p->kind == WHOLE ? "whole number" : "number", p->least, p->most);
     }
+}
+
+// Options from a line of words, like "--model mlp --steps 300".
+static void parse_line(Options *o, const Command *c, const char *line) {
+    char copy[256], *words[32];
+    int n = 0;
+    snprintf(copy, sizeof copy, "%s", line);
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) words[n++] = word;
+    parse(o, c, n, words);
+}
+
+#define DEMO_MLP "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
+#define DEMO_GPT "--layers 3 --dim 96 --steps 800 --eval-every 200 --lr 0.004 --warmup 50"
+
+static void demo_sample(const Training *t, const Options *o, const char *title) {
+    Options talk = *o;
+    talk.chars = 300;
+    printf("\n-- %s\n", title);
+    write_text(&t->m, &talk, NULL, 1);
+    putchar('\n');
+}
+
+static void demo_train(Training *t, int until) {
+    training_loop(t, until);
+    if (stop_signal) exit(128 + stop_signal);
+}
+
+static void demo_row(const char *name, const Training *t) {
+    char a[32];
+    printf("%-12s %10s %10.3f %10.2f %10.0f %8.1f\n", name,
+           thousands(parameters(&t->m.p), a), t->best, exp(t->best),
+           (double)t->step * t->o.batch * t->m.c.context / t->measured, t->measured);
+}
+
+// Seconds that the run will take here: one second of steps, whose result is thrown away.
+static double demo_estimate(Training *t) {
+    const int B = t->o.batch, T = t->m.c.context;
+    int *x = allocate(2 * (size_t)B * T, sizeof *x), n = 0;
+    Random r = {1};
+    const double start = seconds();
+    for (; n < 2 || seconds() - start < 1; n++) {
+        draw_windows(t->text.train, x, x + B * T, B, T, &r);
+        gradient(&t->m, &t->a, x, x + B * T, B, T);
+    }
+    memset(t->m.p.g, 0, sizeof(real) * t->m.p.size);
+    free(x);
+    return (seconds() - start) / n * t->o.steps;
+}
+
+// About a minute: one text, seen by a table, by a model without context and by a transformer.
+static int demo(Options *o) {
+    const Command *as_train = find_command("train");
+    Options small = *o, large = *o;
+    Training mlp = {0}, gpt = {0};
+    parse_line(&small, as_train, DEMO_MLP " --out demo-mlp.safetensors");
+    parse_line(&large, as_train, DEMO_GPT " --out demo-gpt.safetensors");
+    small.c.hidden = 4 * small.c.dim, large.c.hidden = 4 * large.c.dim;
+    puts("== The text, and what counting knows of it");
+    training_new(&mlp, &small, false);
+    const int V = mlp.m.c.V;
+    Random r = {1};
+    double *counts = count_pairs(mlp.text.train, V);
+    char name[5];
+    puts("\n-- drawn from the table of pairs");
+    for (int i = 0, last = V - 1; i < 300 && (last = draw_from_table(counts, V, last, &r)) != V - 1; i++)
+        encode(mlp.m.vocab.points[last], name), fputs(name, stdout);
+    puts("\n\n== The transformer: layers that look back");
+    training_new(&gpt, &large, true);
+    printf("this demo will take about %.0f seconds here\n", 1.1 * demo_estimate(&gpt) + 8);
+    puts("\n== The MLP: layers, but no look at anything except the last character");
+    demo_train(&mlp, small.steps);
+    demo_sample(&mlp, o, "the MLP writes");
+    puts("== The transformer");
+    demo_sample(&gpt, o, "untrained, it writes");
+    demo_train(&gpt, 200);
+    demo_sample(&gpt, o, "after 200 steps");
+    demo_train(&gpt, large.steps);
+    demo_sample(&gpt, o, "after all steps");
+    printf("%-12s %10s %10s %10s %10s %8s\n", "model", "parameters", "valid loss", "perplexity", "tokens/s", "seconds");
+    double pairs = table_loss(counts, V, mlp.text.valid);
+    printf("%-12s %10d %10.3f %10.2f\n", "pair table", V * V, pairs, exp(pairs));
+    demo_row("MLP", &mlp);
+    demo_row("transformer", &gpt);
+    puts("\nTry next:\n  gpt sample demo-gpt.safetensors --prompt \"Once\"\n"
+         "  gpt sample demo-mlp.safetensors --prompt \"Once\"\n"
+         "  gpt train --minutes 5\n  gpt train --data mine.txt --out mine.safetensors\n  gpt help");
+    free(counts);
+    training_free(&mlp);
+    training_free(&gpt);
+    return 0;
 }
 
 static void choose_path(const char *name) {
@@ -2745,12 +2884,7 @@ int main(int argc, char **argv) {
                                                                               : "help");
     for (int i = 0; i < OPTIONS; i++)
         if (options[i].fallback) set_option(&o, &options[i], options[i].fallback);
-    char preset[200], *words[20];
-    int n = 0;
-    strcpy(preset, c->preset);
-    for (char *word = strtok(preset, " "); word; word = strtok(NULL, " "))
-        words[n++] = word;
-    parse(&o, c, n, words);
+    parse_line(&o, c, c->preset);
     parse(&o, c, argc > 2 ? argc - 2 : 0, argv + 2);
     if (c->takes_model && !o.file)
         usage("gpt %s wants a MODEL, a file that gpt train wrote", c->name);

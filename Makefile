@@ -1,0 +1,91 @@
+# make              builds build/gpt
+# make run          builds it and runs the demo, about a minute
+# make test         every test, about five minutes; ./test.sh NAME runs one
+# make bench        how fast it is here; make bench ARGS="--layers 6 --dim 384"
+# make stories      the default corpus again, from its grammar, to build/stories.txt
+# make tinystories  downloads a larger corpus
+# make mutants      breaks gpt.c in dozens of ways and looks whether a test notices
+# make matrix       compilers, standards, machines; make fuzz, make faults: hostile files, bad luck
+# make clean        removes build/
+#
+# CC and CFLAGS are honoured, after -O3: make CC=clang CFLAGS="-O2 -g". OpenMP is found by linking a small
+# program; without it everything works, with one thread.
+
+CC ?= cc
+LDLIBS = -lm
+ARGS =
+FLAGS = `cat build/openmp`
+
+all: build/gpt
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+run: build/gpt
+	build/gpt $(ARGS)
+
+build/gpt: gpt.c build/flags
+	$(CC) -O3 $(CFLAGS) $(FLAGS) gpt.c -o $@ $(LDLIBS)
+
+build/bench: tests/bench.c gpt.c build/flags
+	$(CC) -O3 $(CFLAGS) $(FLAGS) tests/bench.c -o $@ $(LDLIBS)
+
+build/ngram: tests/ngram.c gpt.c build/flags
+	$(CC) -O3 $(CFLAGS) $(FLAGS) tests/ngram.c -o $@ $(LDLIBS)
+
+build/stories: data/stories.c build/flags
+	$(CC) -O3 $(CFLAGS) data/stories.c -o $@ $(LDLIBS)
+
+# The flags for OpenMP, kept in build/openmp, and what they were found with, in build/flags, which
+# changes only when they do: so another compiler or other flags build everything again.
+build/flags: always
+	@mkdir -p build
+	@printf '#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n' \
+	    > build/probe.c; \
+	try() { $(CC) -O3 $(CFLAGS) "$$@" build/probe.c -o build/probe 2> build/probe.txt; }; \
+	brew=`brew --prefix libomp 2> /dev/null || echo /opt/homebrew/opt/libomp`; \
+	mac="-Xclang -fopenmp -I$$brew/include -L$$brew/lib -lomp"; \
+	if try -fopenmp; then flags=-fopenmp; \
+	elif [ "`uname`" = Darwin ] && try $$mac; then flags=$$mac; \
+	elif printf 'int main(void) { return 0; }\n' > build/probe.c && try -fopenmp-simd; \
+	then flags=-fopenmp-simd; else flags=; fi; \
+	case $$flags in \
+	-fopenmp-simd | '') \
+	    case `uname` in Darwin) get='brew install libomp';; \
+	    *) get='install gcc, or libomp-dev for clang';; esac; \
+	    echo "OpenMP: no ($(CC) cannot link it; $$get); one thread only";; \
+	*) echo "OpenMP: yes ($$flags)";; \
+	esac; \
+	echo "$$flags" > build/openmp; \
+	echo "$(CC) -O3 $(CFLAGS) $$flags" > build/flags.new; \
+	if cmp -s build/flags.new build/flags; then rm build/flags.new; \
+	else mv build/flags.new build/flags; fi
+
+test: always
+	@CC="$(CC)" ./test.sh $(ARGS)
+
+bench: build/bench
+	@build/bench $(ARGS)
+
+stories: build/stories
+	build/stories --seed 1 --bytes 1800000 data/*.grammar > build/stories.txt
+
+tinystories:
+	sh data/fetch.sh $(ARGS)
+
+mutants: always
+	@CC="$(CC)" sh tests/mutants.sh $(ARGS)
+
+matrix: always
+	@sh tests/matrix.sh $(ARGS)
+
+fuzz: always
+	@sh tests/fuzz.sh $(ARGS)
+
+faults: always
+	@CC="$(CC)" sh tests/faults.sh $(ARGS)
+
+clean:
+	rm -rf build
+
+always:
