@@ -495,7 +495,7 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
                    int K) {
     enum { TALL = 64, WIDE = 96, WORTH_SHARING = 1 << 17 };
     int down = (M + TALL - 1) / TALL, across = (N + WIDE - 1) / WIDE;
-    #pragma omp parallel for schedule(dynamic) if ((double)M * N * K > WORTH_SHARING)
+    #pragma omp parallel for if ((double)M * N * K > WORTH_SHARING)
     for (int block = 0; block < down * across; block++) {
         size_t i = (block / across) * TALL, j = (block % across) * WIDE;
         product(c + i * c_row + j, c_row,
@@ -557,17 +557,17 @@ static void linear_backward(real *dx, real *dw, real *db, real *wt, const real *
 // book's series for e^r; plain arithmetic that compilers turn into vector instructions.
 static inline real e_to(real x) {
     if (sizeof(real) == sizeof(double)) return (real)exp((double)x);
-    x = x < -87 ? -87 : x > 88 ? 88 : x;
-    float shifted = (float)x * 1.44269504f + 12582912.0f; // 1.5 * 2^23: adding it rounds
-    float n = shifted - 12582912.0f, r = (float)x - n * 0.693359375f + n * 2.12194440e-4f;
-    float series =
-        1 + r * (1 + r * (1.0f / 2 +
-                          r * (1.0f / 6 + r * (1.0f / 24 + r * (1.0f / 120 + r / 720)))));
+    const real cut = x < -87 ? -87 : x > 88 ? 88 : x;
+    float shifted = (float)cut * 1.44269504f + 12582912.0f; // 1.5 * 2^23: adding it rounds
+    float n = shifted - 12582912.0f;
+    float r = (float)cut - n * 0.693359375f + n * 2.12194440e-4f; // ln 2 in two parts
+    float series = 1.0f / 120 + r / 720;
+    series = 1 + r * (1 + r * (1.0f / 2 + r * (1.0f / 6 + r * (1.0f / 24 + r * series))));
     uint32_t bits;
     memcpy(&bits, &shifted, 4);
     bits = (bits << 23) + 0x3f800000; // the float 2^n
     memcpy(&n, &bits, 4);
-    return (real)(series * n);
+    return x < -87 ? 0 : (real)(series * n);
 }
 
 static inline real root(real x) {
@@ -591,7 +591,6 @@ static void embedding_forward(real *x, const int *ids, const real *wte, const re
 // may be NULL.
 static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int *ids,
                                int N, int T, int C) {
-    #pragma omp parallel for
     for (int c0 = 0; c0 < C; c0 += LINE)
         for (int r = 0; r < N; r++) {
             const real *d = dx + (size_t)r * C;
@@ -627,7 +626,6 @@ PER_CPU(norm_row,
 // backward.
 static void norm_forward(real *y, real *mean, real *scale, const real *x,
                          const real *gain, const real *bias, int N, int C) {
-    #pragma omp parallel for if (N > 8)
     for (int r = 0; r < N; r++)
         norm_row(y + (size_t)r * C, mean + r, scale + r, x + (size_t)r * C, gain, bias,
                  C);
@@ -674,11 +672,9 @@ PER_CPU(norm_sums,
 static void norm_backward(real *dx, real *dgain, real *dbias, const real *dy,
                           const real *x, const real *mean, const real *scale,
                           const real *gain, int N, int C) {
-    #pragma omp parallel for
     for (int r = 0; r < N; r++)
         norm_row_backward(dx + (size_t)r * C, dy + (size_t)r * C, x + (size_t)r * C,
                           mean[r], scale[r], gain, C);
-    #pragma omp parallel for
     for (int c = 0; c < C; c += 2 * LINE)
         norm_sums(dgain + c, dbias + c, dy + c, x + c, mean, scale, N, C,
                   C - c < 2 * LINE ? C - c : 2 * LINE);
@@ -703,7 +699,6 @@ PER_CPU(activation, (real * y, const real *x, Activation kind, int n), (y, x, ki
 
 // y (N,F) = ReLU or GELU of x (N,F)
 static void activation_forward(real *y, const real *x, Activation kind, int N, int F) {
-    #pragma omp parallel for if (N > 8)
     for (int r = 0; r < N; r++) activation(y + (size_t)r * F, x + (size_t)r * F, kind, F);
 }
 
@@ -728,7 +723,6 @@ PER_CPU(activation_slope, (real * y, real *d, const real *x, Activation kind, in
 // costs next to nothing and saves keeping it from the forward pass.
 static void activation_backward(real *y, real *d, const real *x, Activation kind, int N,
                                 int F) {
-    #pragma omp parallel for
     for (int r = 0; r < N; r++)
         activation_slope(y + (size_t)r * F, d + (size_t)r * F, x + (size_t)r * F, kind,
                          F);
@@ -755,7 +749,6 @@ PER_CPU(softmax, (real * p, int n, real scale, real *total), (p, n, scale, total
 // (N,V).
 static void cross_entropy_forward(real *loss, real *logits, const int *targets, int N,
                                   int V) {
-    #pragma omp parallel for if (N > 8)
     for (int r = 0; r < N; r++) {
         real *row = logits + (size_t)r * V, total, hit = row[targets[r]];
         softmax(row, V, 1, &total);
@@ -767,7 +760,6 @@ static void cross_entropy_forward(real *loss, real *logits, const int *targets, 
 // Overwrites p with the gradient; `share` is what one row counts in the mean: 1 / (B T).
 static void cross_entropy_backward(real *p, const int *targets, real share, int N,
                                    int V) {
-    #pragma omp parallel for
     for (int r = 0; r < N; r++) {
         real *row = p + (size_t)r * V;
         row[targets[r]] -= 1;
@@ -854,14 +846,14 @@ static size_t attention_work(int room, int D) { // reals of scratch that one thr
 // S = Q Kt / sqrt(D), P = softmax(S), for the queries t0 to t0 + n - 1 of one head
 // against keys 0 to t0 + n - 1. q (n,.) has rows of 3C, kt (D,room) are the keys turned,
 // P (n,room).
-static void attention_weights(real *P, const real *q, const real *kt, int t0, int n,
-                              int D, int C, int room) {
-    real unused, scale = 1 / (real)sqrt((real)D);
+static void attention_weights(real *P, const real *q, const real *kt, int t0, int n, int D,
+                              int C, int room) {
+    real unused, scale = 1 / root((real)D);
     product(P, room, rows(NULL, 0), rows(q, 3 * C), rows(kt, room), n, t0 + n, D);
     for (int i = 0; i < n; i++) {
-        softmax(P + (size_t)i * room, t0 + i + 1, scale, &unused);
-        memset(P + (size_t)i * room + t0 + i + 1, 0,
-               sizeof(real) * (n - i - 1)); // the future
+        real *row = P + (size_t)i * room;
+        for (int s = t0 + i + 1; s < t0 + n; s++) row[s] = -INFINITY; // the future
+        softmax(row, t0 + n, scale, &unused);
     }
 }
 
@@ -874,7 +866,7 @@ static void attention_forward(real *out, real *kt, real *p, real *work, const re
                               const char *off, int B, int T, int from, int room, int C,
                               int H) {
     const int D = C / H;
-    #pragma omp parallel for schedule(dynamic) if ((double)C * T * (T - from) > 1e5)
+    #pragma omp parallel for if ((double)C * T * (T - from) > 1e5)
     for (int bh = 0; bh < B * H; bh++) {
         const int h = bh % H;
         const real *q = qkv + (size_t)(bh / H) * T * 3 * C + h * D, *k = q + C,
@@ -918,7 +910,7 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
                                const real *kt, int B, int T, int room, int C, int H) {
     const int D = C / H;
     const size_t W = 3 * (size_t)C;
-    #pragma omp parallel for schedule(dynamic)
+    #pragma omp parallel for
     for (int bh = 0; bh < B * H; bh++) {
         const size_t first = (size_t)(bh / H) * T * W + bh % H * D;
         const real *q = qkv + first, *k = q + C, *v = q + 2 * C,
@@ -1021,8 +1013,11 @@ typedef struct {
 } LayerActs;
 
 // Activations for up to `rows` rows, windows of up to `room` positions.
-typedef struct {
+typedef struct Acts {
     int rows, room;
+    int lanes;         // with `more`, this many micro-batches are computed side by side
+    struct Acts *more; // (lanes-1)
+    double sum;        // of the losses
     real *memory;
     LayerActs *layer;
     real *x;                // (N,C) embedding plus position
@@ -1033,6 +1028,7 @@ typedef struct {
     real *logits, *loss;    // (N,V), (N)
     real *act, *work;   // (N,F) after the activation; attention's scratch, one per thread
     real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
+    real *g;                   // gradients of this micro-batch, laid out like the weights
     real *dx, *dy, *ds; // (N,C) gradients of the stream and of a sub-layer
     real *dqkv, *dheads, *dfc; // (N,3C), (N,C), (N,F)
     real *wt;                  // a weight matrix, turned
@@ -1196,6 +1192,9 @@ static Acts acts_new(const Config *c, int rows, int room, bool learns) {
 }
 
 static void acts_free(Acts *a) {
+    for (int i = 1; i < a->lanes; i++) acts_free(&a->more[i - 1]);
+    free(a->more);
+    aligned_free(a->g);
     aligned_free(a->memory);
     aligned_free(a->p);
     free(a->layer);
@@ -1203,7 +1202,6 @@ static void acts_free(Acts *a) {
 
 // x (n) += y (n), the residual connection
 static void add(real *x, const real *y, size_t n) {
-    #pragma omp parallel for if (n > 8192)
     for (size_t i = 0; i < n; i++) x[i] += y[i];
 }
 
@@ -1234,7 +1232,7 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
                             const real *in, Span s) {
     const int C = m->c.dim, N = s.B * s.T;
     const real *w = m->p.w;
-    real *g = m->p.g;
+    real *g = a->g;
     const Layer *at = &m->layer[l];
     LayerActs *k = &a->layer[l];
     linear_backward(a->dheads, g + at->proj_w, g + at->proj_b, a->wt, dout, k->heads,
@@ -1264,7 +1262,7 @@ static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *
                          const real *in, Span s) {
     const int C = m->c.dim, F = m->c.hidden, N = s.B * s.T;
     const real *w = m->p.w;
-    real *g = m->p.g;
+    real *g = a->g;
     const Layer *at = &m->layer[l];
     linear_backward_input(a->dfc, a->wt, dout, w + at->out_w, N, F, C);
     activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N, F);
@@ -1307,7 +1305,7 @@ static void sublayer_backward(const Model *m, Acts *a, int l, bool attends, Span
     const Layer *at = &m->layer[l];
     const size_t gain = attends ? at->norm1_gain : at->norm2_gain,
                  bias = attends ? at->norm1_bias : at->norm2_bias;
-    real *g = m->p.g;
+    real *g = a->g;
     const real *w = m->p.w;
     Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
     void (*f_backward)(const Model *, Acts *, int, real *, const real *, const real *,
@@ -1374,7 +1372,7 @@ static void loss_backward(const Model *m, Acts *a, const int *ids, const int *ta
                           real share, int B, int T) {
     const int C = m->c.dim, V = m->c.V, N = B * T;
     const real *w = m->p.w;
-    real *g = m->p.g, *dlast = m->c.norm == PRE ? a->dy : a->dx;
+    real *g = a->g, *dlast = m->c.norm == PRE ? a->dy : a->dx;
     cross_entropy_backward(a->logits, targets, share, N, V);
     matmul(g + m->head, C, rows(g + m->head, C), turned(a->logits, V), rows(a->last, C),
            V, C, N);
@@ -1406,7 +1404,7 @@ typedef struct {
     int batch, steps, warmup, seed, eval_every, stop_at;
     double lr, weight_decay, minutes;
     const char *data, *valid, *out, *resume, *log, *file;
-    const char *prompt, *ablate, *csv, *tokens, *adapter, *matmul;
+    const char *prompt, *ablate, *csv, *tokens, *adapter, *old, *matmul;
     int chars, top_k, samples, past_end, no_cache, position, repeat, rank;
     double temperature;
     bool given[64]; // which options stood on the command line, by their place in the table
@@ -1422,11 +1420,10 @@ static const struct {
     .last_lr = 0.1, // the learning rate ends at this share of --lr
 };
 
-enum {
-    MICRO_BATCH = 1024
-}; // tokens that go through the model at a time; gradients add up
+enum { MICRO_BATCH = 512 }; // tokens that one thread takes through the model at a time
+enum { CHUNK = 1 << 13 };   // numbers that one thread handles at a time
 
-static int micro_batch(const Config *c) {
+static int micro_batch(const Config *c) { // in stories
     return c->context < MICRO_BATCH ? MICRO_BATCH / c->context : 1;
 }
 
@@ -1457,8 +1454,6 @@ ANY sum_squares_any(const real *x, int n, real *sum) {
     *sum = s;
 }
 PER_CPU(sum_squares, (const real *x, int n, real *sum), (x, n, sum))
-
-enum { CHUNK = 1 << 13 }; // numbers that one thread handles at a time
 
 // The length of the whole gradient. Chunks are summed by any thread, but added up in
 // order.
@@ -1500,44 +1495,90 @@ static void params_train(Params *p) { // room for learning
     p->g = reals(p->size), p->m = reals(p->size), p->v = reals(p->size);
 }
 
-// Mean loss of B windows, and its gradient added into g, a micro-batch at a time.
-static double gradient(const Model *m, Acts *a, const int *x, const int *y, int B,
-                       int T) {
+static Acts *lane(Acts *a, int i) { return i ? &a->more[i - 1] : a; }
+
+// Room for as many micro-batches side by side as there are threads, at most `most`.
+static void acts_share(Acts *a, const Model *m, int most, bool learns) {
+    const int threads = omp_get_max_threads();
+    a->lanes = threads < most ? threads : most;
+    a->more = allocate(a->lanes, sizeof(Acts));
+    for (int i = 0; i < a->lanes; i++) {
+        if (i) *lane(a, i) = acts_new(&m->c, a->rows, a->room, learns);
+        if (learns) lane(a, i)->g = reals(m->p.size);
+    }
+}
+
+// Adds the gradients of n lanes to p's, always in the same order, and clears them.
+static void add_gradients(Params *p, Acts *a, int n) {
+    #pragma omp parallel for
+    for (size_t at = 0; at < p->size; at += CHUNK)
+        for (int i = 0; i < n; i++) {
+            real *g = lane(a, i)->g;
+            for (size_t j = at; j < at + CHUNK && j < p->size; j++) p->g[j] += g[j], g[j] = 0;
+        }
+}
+
+static int micro_batches(const Config *c, int B) { // even, so that two threads have the same
+    const int count = (B + micro_batch(c) - 1) / micro_batch(c);
+    return count % 2 && count < B ? count + 1 : count;
+}
+
+// Mean loss of B windows, and its gradient added into p.g. Each micro-batch is the work of one
+// thread, with a gradient of its own; these are added in order, so that the bits don't depend
+// on the number of threads.
+static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int T) {
+    const int count = micro_batches(&m->c, B);
     double sum = 0;
-    head_turn(m, a);
-    for (int b = 0, n; b < B; b += n) {
-        n = B - b < micro_batch(&m->c) ? B - b : micro_batch(&m->c);
-        sum += loss_forward(m, a, x + b * T, y + b * T, n, T);
-        loss_backward(m, a, x + b * T, y + b * T, (real)(1.0 / B / T), n, T);
+    for (int first = 0, n; first < count; first += n) {
+        n = count - first < a->lanes ? count - first : a->lanes;
+        #pragma omp parallel for schedule(static, 1) if (n > 1)
+        for (int i = 0; i < n; i++) {
+            const int from = (int)((double)B * (first + i) / count);
+            const int stories = (int)((double)B * (first + i + 1) / count) - from;
+            head_turn(m, lane(a, i));
+            lane(a, i)->sum = loss_forward(m, lane(a, i), x + from * T, y + from * T, stories, T);
+            loss_backward(m, lane(a, i), x + from * T, y + from * T, (real)(1.0 / B / T), stories, T);
+        }
+        for (int i = 0; i < n; i++) sum += lane(a, i)->sum;
+        add_gradients(&m->p, a, n);
     }
     return sum / B / T;
 }
 
-// Mean loss in nats per token: windows of T that follow each other without overlap, the
-// last may be short. tokens, if not NULL, receives a line per token.
+// Mean loss in nats per token: windows of T that follow each other without overlap, the last may
+// be short. tokens, if not NULL, receives a line per token.
 static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
-    const int T = m->c.context;
-    int *ids = allocate(2 * (size_t)a->rows, sizeof *ids), *targets = ids + a->rows;
+    const int T = m->c.context, stories = a->rows / T;
+    const size_t batch = (size_t)stories * T, targets = s.n - 1;
+    int *ids = allocate(2 * batch * a->lanes, sizeof *ids);
     double sum = 0;
-    head_turn(m, a);
-    for (size_t at = 0; at + 1 < s.n;) {
-        size_t left = s.n - 1 - at, windows = left / T;
-        int B = windows > (size_t)(a->rows / T) ? a->rows / T
-              : windows                         ? (int)windows
-                                                : 1,
-            length = windows ? T : (int)left;
-        for (int r = 0; r < B * length; r++)
-            ids[r] = s.at[at + r], targets[r] = s.at[at + r + 1];
-        sum += loss_forward(m, a, ids, targets, B, length);
-        for (int r = 0; r < B * length && tokens; r++) {
-            fprintf(tokens, "%d,%zu,", r % length, at + r + 1);
-            put_csv_token(tokens, &m->vocab, targets[r]);
-            fprintf(tokens, ",%.6f\n", (double)a->loss[r]);
+    for (size_t at = 0; at < targets; at += batch * a->lanes) {
+        #pragma omp parallel for schedule(static, 1)
+        for (int i = 0; i < a->lanes; i++) {
+            const size_t from = at + batch * i, left = from < targets ? targets - from : 0;
+            const int B = left >= batch ? stories : (int)(left / T), last = left < batch ? left % T : 0;
+            int *x = ids + 2 * batch * i, *y = x + batch;
+            for (size_t r = 0; r < batch && r < left; r++) x[r] = s.at[from + r], y[r] = s.at[from + r + 1];
+            lane(a, i)->sum = 0;
+            head_turn(m, lane(a, i));
+            if (last) { // its losses are moved behind those of the whole windows
+                lane(a, i)->sum = loss_forward(m, lane(a, i), x + B * T, y + B * T, 1, last);
+                memmove(lane(a, i)->loss + B * T, lane(a, i)->loss, sizeof(real) * last);
+            }
+            if (B) lane(a, i)->sum += loss_forward(m, lane(a, i), x, y, B, T);
         }
-        at += (size_t)B * length;
+        for (int i = 0; i < a->lanes; i++) {
+            const size_t from = at + batch * i;
+            sum += from < targets ? lane(a, i)->sum : 0;
+            for (size_t r = 0; r < batch && from + r < targets && tokens; r++) {
+                fprintf(tokens, "%zu,%zu,", (from + r) % T, from + r + 1);
+                put_csv_token(tokens, &m->vocab, s.at[from + r + 1]);
+                fprintf(tokens, ",%.6f\n", (double)lane(a, i)->loss[r]);
+            }
+        }
     }
     free(ids);
-    return sum / (double)(s.n - 1);
+    return sum / (double)targets;
 }
 
 // Everything that a training run is made of.
@@ -1714,6 +1755,7 @@ static int check(Options *o) {
             m.p.w[m.p.tensor[i].at + j] =
                 (real)(m.p.tensor[i].mean + 0.3 * random_normal(&r));
     Acts a = acts_new(&o->c, B * T, T, true);
+    acts_share(&a, &m, 1, true);
     int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + B * T, bad = 0;
     for (int i = 0; i < 2 * B * T; i++) x[i] = (int)(random_uniform(&r) * o->c.V);
     double loss = gradient(&m, &a, x, y, B, T);
@@ -2161,8 +2203,627 @@ static void load(Training *t, const char *file, bool with_adam) {
 }
 
 // 10. Looking inside
+//
+// What has a model learned? Five instruments look at what the forward pass keeps: trace
+// follows one position through every step, attend draws where each head looks, lens asks
+// every layer for its guess, heads finds those that copy, and --ablate switches heads off
+// to see who misses them. Layers, heads and positions count from 0, as in the names of
+// tensors; position 0 is <eot>, unless the prompt is longer than the context.
+
+static void load_model(Training *t, const Options *o); // section 13
+static void training_free(Training *t);
+
+static FILE *open_csv(const char *file, const char *header) { // NULL without a name
+    FILE *f = file ? fopen(file, "w") : NULL;
+    if (file && !f) die("cannot write %s: %s", file, strerror(errno));
+    if (f) fprintf(f, "%s\n", header);
+    return f;
+}
+
+static void close_csv(FILE *f, const char *file) {
+    bool failed = f && ferror(f);
+    if (f && (fclose(f) || failed)) die("cannot write %s: %s", file, strerror(errno));
+}
+
+// Loads the model and sends the prompt through it once, with attention's weights kept.
+// Returns the T tokens that it saw: the last ones, when there are more than it can see.
+static int *look(Training *t, const Options *o, int *T) {
+    load_model(t, o);
+    const Config *c = &t->m.c;
+    int *ids = read_prompt(o->prompt, &t->m.vocab, T);
+    if (*T > c->context) {
+        fprintf(stderr,
+                "note: <eot> and the prompt are %d tokens, the model sees %d at a time: "
+                "shown are the last %d\n",
+                *T, c->context, c->context);
+        memmove(ids, ids + *T - c->context, sizeof *ids * c->context);
+        *T = c->context;
+    }
+    t->a = acts_new(c, *T, *T, false);
+    if (c->model == TRANSFORMER) t->a.p = reals((size_t)c->layers * c->heads * *T * *T);
+    head_turn(&t->m, &t->a);
+    forward(&t->m, &t->a, ids, (Span){1, *T, 0});
+    return ids;
+}
+
+static void insist_on_attention(const Model *m, const char *file) {
+    if (m->c.model == MLP)
+        die("%s is an MLP: it has no attention; gpt trace and gpt lens look into it", file);
+}
+
+// A token's name between quotes, cut or filled up to `width` columns of the terminal: a
+// character takes one column, however many bytes it has.
+static void put_name(const Vocab *v, int id, const char *quote, int width) {
+    char name[16];
+    int columns = 2 * (int)strlen(quote);
+    fputs(quote, stdout);
+    for (const char *s = token_name(v, id, name); *s; s++) {
+        const bool begins = (*s & 0xc0) != 0x80;
+        if (begins && columns == width) break;
+        columns += begins;
+        putchar(*s);
+    }
+    printf("%s%*s", quote, width - columns, "");
+}
+
+// A probability as a shade. The root tells small ones apart: '.' is 0.01 to 0.04, '@'
+// 0.81 to 1.
+static char shade(double p) { return " .:-=+*#%@"[p < 1 ? (int)(10 * sqrt(p)) : 9]; }
+
+// A line of numbers: name and shape, then the first few of each of `parts` equal parts.
+static void show(const real *x, int n, int parts, const char *name, ...) {
+    const int width = n / parts, few = parts > 1 ? 2 : 6;
+    char label[80];
+    va_list args;
+    va_start(args, name);
+    vsnprintf(label, sizeof label, name, args);
+    va_end(args);
+    printf("  %-24s", label);
+    for (int i = 0; i < parts; i++) {
+        if (i) printf("%s%*s", i % 4 ? " |" : "\n", i % 4 ? 0 : 26, "");
+        for (int j = 0; j < few && j < width; j++)
+            printf(" %7.4f", (double)x[i * width + j]);
+    }
+    puts(width > few ? " .." : "");
+}
+
+static void show_norm(const real *y, real mean, real scale, int T, int C) {
+    printf("  norm: mean %.4f deviation %.4f\n", (double)mean, 1 / (double)scale);
+    show(y, C, 1, "normed (%d,%d)", T, C);
+}
+
+static void show_stream(const char *name, const real *x, int C) {
+    real squares;
+    sum_squares(x, C, &squares);
+    printf("  stream %s: length %.4f\n", name, sqrt((double)squares));
+}
+
+// What position t looks at, a line per key: the score with each of up to 4 heads, before
+// the mask, and what mask and softmax make of it.
+static void show_scores(const Model *m, const Acts *a, const int *ids, int l, int t,
+                        int T) {
+    const int C = m->c.dim, H = m->c.heads, D = C / H;
+    const real *q = a->layer[l].qkv + (size_t)t * 3 * C;
+    for (int first = 0; first < H; first += 4) {
+        const int end = first + 4 < H ? first + 4 : H;
+        printf("  scores and weights (%d,%d,%d)\n%26s", H, T, T, "");
+        for (int h = first; h < end; h++) printf(" head %-10d |", h);
+        for (int s = 0; s < T; s++) {
+            printf("\n    key %3d ", s);
+            put_name(&m->vocab, ids[s], "'", 14);
+            for (int h = first; h < end; h++) {
+                const real *k = a->layer[l].qkv + (size_t)s * 3 * C + C + h * D;
+                double score = 0;
+                for (int d = 0; d < D; d++) score += (double)q[h * D + d] * (double)k[d];
+                printf(" %8.4f", score / sqrt(D));
+                if (s > t)
+                    printf(" masked |");
+                else
+                    printf(" %.4f |", (double)a->p[(((size_t)l * H + h) * T + t) * T + s]);
+            }
+        }
+        putchar('\n');
+    }
+}
+
+// One reading of the stream and one addition to it, at position t.
+static void trace_sublayer(const Model *m, Acts *a, const int *ids, int l, bool attends,
+                           int t, int T) {
+    const int C = m->c.dim, H = m->c.heads, D = C / H, F = m->c.hidden;
+    const LayerActs *s = &a->layer[l];
+    const Sublayer *k = attends ? &s->attn : &s->mlp;
+    const size_t row = (size_t)t * C;
+    printf("\nlayer %d, %s\n", l, attends ? "attention" : "MLP");
+    show_stream("before", k->x + row, C);
+    if (m->c.norm == PRE) show_norm(k->y + row, k->mean[t], k->scale[t], T, C);
+    if (attends) {
+        const real *qkv = s->qkv + 3 * row;
+        show(qkv, C, H, "queries (%d,%d,%d)", T, H, D);
+        show(qkv + C, C, H, "keys (%d,%d,%d)", T, H, D);
+        show(qkv + 2 * C, C, H, "values (%d,%d,%d)", T, H, D);
+        show_scores(m, a, ids, l, t, T);
+        show(s->heads + row, C, H, "heads put out (%d,%d,%d)", T, H, D);
+    } else {
+        const real *fc = s->fc + (size_t)t * F;
+        int zeros = 0;
+        activation(a->act, fc, m->c.act, F); // kept for the last layer only: once more
+        for (int i = 0; i < F; i++) zeros += a->act[i] == 0;
+        show(fc, F, 1, "hidden (%d,%d)", T, F);
+        show(a->act, F, 1, "after %s", m->c.act == RELU ? "ReLU" : "GELU");
+        printf("  %d of %d are zero\n", zeros, F);
+    }
+    real *added = reals(C);
+    for (int c = 0; c < C; c++) added[c] = k->sum[row + c] - k->x[row + c];
+    show(added, C, 1, "added (%d,%d)", T, C);
+    show_stream("after", k->sum + row, C);
+    if (m->c.norm == POST) show_norm(k->y + row, k->mean[t], k->scale[t], T, C);
+    aligned_free(added);
+}
+
+// The logits after position t, and the ten likeliest characters.
+static void show_guess(const Model *m, Acts *a, int t, int T) {
+    const int V = m->c.V;
+    real *p = reals(V), unused;
+    head_forward(m, a, a->logits, a->last + (size_t)t * m->c.dim, 1);
+    show(a->logits, V, 1, "logits (%d,%d)", T, V);
+    memcpy(p, a->logits, sizeof(real) * V);
+    softmax(p, V, 1, &unused);
+    for (int i = 0; i < 10 && i < V; i++) {
+        int best = 0;
+        for (int v = 1; v < V; v++)
+            if (p[v] > p[best]) best = v;
+        printf("  %5d ", best);
+        put_name(&m->vocab, best, "'", 8);
+        printf(" logit %8.4f probability %.4f ", (double)a->logits[best],
+               (double)p[best]);
+        for (int bar = (int)(30 * p[best] + (real)0.5); bar > 0; bar--) putchar('#');
+        putchar('\n');
+        p[best] = -1;
+    }
+    aligned_free(p);
+}
+
+static int trace(Options *o) {
+    Training run = {0};
+    int T, *ids = look(&run, o, &T), t = o->position < 0 ? T - 1 : o->position;
+    const Model *m = &run.m;
+    const int C = m->c.dim, V = m->c.V;
+    const bool attends = m->c.model == TRANSFORMER;
+    if (t >= T) usage("--position %d: this text has positions 0 to %d", t, T - 1);
+    printf("position, character, id (%d)\n", T);
+    for (int s = 0; s < T; s++) {
+        printf("  %5d ", s);
+        put_name(&m->vocab, ids[s], "'", 8);
+        printf(" %5d%s\n", ids[s], s == t ? "  <- what comes after this one?" : "");
+    }
+    printf("\nembedding\n");
+    show(m->p.w + m->wte + (size_t)ids[t] * C, C, 1, "wte (%d,%d) row %d", V, C, ids[t]);
+    if (attends && m->c.pos != NONE)
+        show(m->p.w + m->wpe + (size_t)t * C, C, 1, "wpe (%d,%d) row %d", m->c.context, C,
+             t);
+    show(run.a.x + (size_t)t * C, C, 1, "stream (%d,%d)", T, C);
+    for (int l = 0; l < m->c.layers; l++) {
+        if (attends) trace_sublayer(m, &run.a, ids, l, true, t, T);
+        trace_sublayer(m, &run.a, ids, l, false, t, T);
+    }
+    printf("\nhead\n");
+    show_stream("before", run.a.stream + (size_t)t * C, C);
+    if (m->c.norm == PRE)
+        show_norm(run.a.y + (size_t)t * C, run.a.mean[t], run.a.scale[t], T, C);
+    show_guess(m, &run.a, t, T);
+    if (!attends)
+        printf("\nEmbedding, MLP, head, and nothing else: this model has no attention. "
+               "Only the last character\nmatters; every text that ends in it gets the "
+               "same guess.\n");
+    free(ids);
+    training_free(&run);
+    return 0;
+}
+
+// One map: a line for each query, a cell for each key up to it.
+static void draw_map(const Vocab *v, const int *ids, const real *p, int T) {
+    const int width = T <= 36 ? 2 : 1; // two columns make a square cell
+    printf("%5s", "");
+    for (int s = 0; s < T; s++) put_name(v, ids[s], "", width);
+    for (int t = 0; t < T; t++) {
+        printf("\n ");
+        put_name(v, ids[t], "", 3);
+        putchar('|');
+        for (int i = 0; i < width * (t + 1); i++)
+            putchar(shade((double)p[(size_t)t * T + i / width]));
+    }
+    printf("|\n");
+}
+
+static int attend(Options *o) {
+    Training t = {0};
+    int T, *ids = look(&t, o, &T);
+    insist_on_attention(&t.m, o->file);
+    const Vocab *v = &t.m.vocab;
+    FILE *f = open_csv(o->csv, "layer,head,query,key,query_char,key_char,weight");
+    printf("a line: where one position looks; . 0.01  : 0.04  - 0.09  = 0.16  + 0.25  "
+           "* 0.36  # 0.49  %% 0.64  @ 0.81\n");
+    for (int map = 0; map < t.m.c.layers * t.m.c.heads; map++) {
+        const int l = map / t.m.c.heads, h = map % t.m.c.heads;
+        const real *p = t.a.p + (size_t)map * T * T;
+        printf("\nlayer %d head %d (%d,%d)\n", l, h, T, T);
+        draw_map(v, ids, p, T);
+        for (int i = 0; i < T * T && f; i++) {
+            if (i % T > i / T) continue;
+            fprintf(f, "%d,%d,%d,%d,", l, h, i / T, i % T);
+            put_csv_token(f, v, ids[i / T]);
+            putc(',', f);
+            put_csv_token(f, v, ids[i % T]);
+            fprintf(f, ",%.6f\n", (double)p[i]);
+        }
+    }
+    close_csv(f, o->csv);
+    free(ids);
+    training_free(&t);
+    return 0;
+}
+
+// What the model would say if it ended before layer l (nostalgebraist 2020): the stream
+// there, the final norm with statistics of that stream, the head. Returns probabilities
+// (T,V); with l = L, they are the model's own. Overwrites a->y.
+static const real *lens_forward(const Model *m, Acts *a, int l, int T) {
+    const int C = m->c.dim, V = m->c.V;
+    const LayerActs *k = &a->layer[l];
+    const real *x = l == m->c.layers           ? a->stream
+                  : m->c.model == TRANSFORMER ? k->attn.x
+                                              : k->mlp.x;
+    if (m->c.norm == PRE) {
+        norm_forward(a->y, a->mean, a->scale, x, m->p.w + m->normf_gain,
+                     m->p.w + m->normf_bias, T, C);
+        x = a->y;
+    }
+    head_forward(m, a, a->logits, x, T);
+    for (int t = 0; t < T; t++) softmax(a->logits + (size_t)t * V, V, 1, &a->loss[t]);
+    return a->logits;
+}
+
+static int lens(Options *o) {
+    Training run = {0};
+    int T, *ids = look(&run, o, &T);
+    const int L = run.m.c.layers, V = run.m.c.V;
+    const Vocab *v = &run.m.vocab;
+    int *guess = allocate((size_t)(L + 1) * T, sizeof *guess);
+    real *sure = reals((size_t)(L + 1) * T);
+    for (int l = 0; l <= L; l++) {
+        const real *p = lens_forward(&run.m, &run.a, l, T);
+        for (int t = 0; t < T; t++, p += V) {
+            int *best = &guess[l * T + t];
+            for (int id = 1; id < V; id++)
+                if (p[id] > p[*best]) *best = id;
+            sure[l * T + t] = p[*best];
+        }
+    }
+    FILE *f = open_csv(o->csv, "layer,position,character,guess,probability,right");
+    printf("what comes next? [right]; '@' is sure\nposition    embedding ");
+    for (int l = 0; l < L; l++) printf("layer %-4d", l);
+    for (int t = 0; t < T; t++) {
+        printf("\n%5d ", t);
+        put_name(v, ids[t], "", 6);
+        for (int l = 0; l <= L; l++) {
+            const int best = guess[l * T + t];
+            const double p = (double)sure[l * T + t];
+            const bool right = t + 1 < T && best == ids[t + 1];
+            putchar(right ? '[' : ' ');
+            put_name(v, best, "", 2);
+            printf("%c%c%c%c   ", right ? ']' : ' ', shade(p), shade(p), shade(p));
+            if (!f) continue;
+            fprintf(f, "%d,%d,", l, t);
+            put_csv_token(f, v, ids[t]);
+            putc(',', f);
+            put_csv_token(f, v, best);
+            fprintf(f, ",%.6f,%s\n", p, t + 1 == T ? "" : right ? "1" : "0");
+        }
+    }
+    putchar('\n');
+    close_csv(f, o->csv);
+    free(ids);
+    free(guess);
+    aligned_free(sure);
+    training_free(&run);
+    return 0;
+}
+
+// How much a head looks where a copier would. The text is N characters twice; in the
+// second half each position has seen its character once before, and what came after it.
+typedef struct {
+    int layer, head;
+    double induction, previous, first; // mean attention to: what came after the earlier
+                                       // occurrence, the position before, position 0
+} HeadScore;
+
+static int by_induction(const void *a, const void *b) {
+    const double x = ((const HeadScore *)a)->induction,
+                 y = ((const HeadScore *)b)->induction;
+    return (x < y) - (x > y);
+}
+
+// <eot>, then N characters twice: ids (2N), and what follows each. Dealt from a shuffled
+// deck: none comes twice while there are others.
+static void draw_repeated(int *ids, int N, int V, int *deck, Random *r) {
+    for (int i = 0; i < N; i++) {
+        if (i % (V - 1) == 0)
+            for (int j = 0; j < V - 1; j++) {
+                const int k = (int)(random_uniform(r) * (j + 1));
+                deck[j] = deck[k], deck[k] = j;
+            }
+        ids[1 + i] = ids[1 + N + i] = deck[i % (V - 1)];
+    }
+    ids[0] = V - 1;
+}
+
+static void score_heads(const Acts *a, HeadScore *score, int count, int N, double share) {
+    for (int i = 0; i < count; i++)
+        for (int t = N + 1; t < 2 * N; t++) {
+            const real *p = a->p + ((size_t)i * 2 * N + t) * 2 * N;
+            score[i].induction += share * (double)p[t - N + 1];
+            score[i].previous += share * (double)p[t - 1];
+            score[i].first += share * (double)p[0];
+        }
+}
+
+static int heads(Options *o) {
+    enum { DRAWS = 20 };
+    Training t = {0};
+    load_model(&t, o);
+    insist_on_attention(&t.m, o->file);
+    const int H = t.m.c.heads, count = t.m.c.layers * H, most = t.m.c.context / 2,
+              N = o->repeat ? o->repeat : most < 25 ? most : 25;
+    if (N < 2 || N > most)
+        usage("--repeat %d: must be 2 to %d, the text must fit into the context twice", N,
+              most);
+    t.a = acts_new(&t.m.c, 2 * N, 2 * N, false);
+    t.a.p = reals((size_t)count * 4 * N * N);
+    int *ids = allocate(2 * (size_t)N + 1 + t.m.c.V, sizeof *ids);
+    HeadScore *score = allocate(count, sizeof *score);
+    Random r = {(uint64_t)o->seed};
+    double first = 0, second = 0;
+    head_turn(&t.m, &t.a);
+    for (int i = 0; i < DRAWS; i++) {
+        draw_repeated(ids, N, t.m.c.V, ids + 2 * N + 1, &r);
+        loss_forward(&t.m, &t.a, ids, ids + 1, 1, 2 * N);
+        score_heads(&t.a, score, count, N, 1.0 / DRAWS / (N - 1));
+        for (int j = 0; j < N; j++) first += (double)t.a.loss[j] / DRAWS / N;
+        for (int j = N + 1; j < 2 * N; j++)
+            second += (double)t.a.loss[j] / DRAWS / (N - 1);
+    }
+    for (int i = 0; i < count; i++) score[i].layer = i / H, score[i].head = i % H;
+    qsort(score, count, sizeof *score, by_induction);
+    FILE *f = open_csv(o->csv, "layer,head,induction,previous,first");
+    for (int i = 0; i < count; i++) {
+        const HeadScore *s = &score[i];
+        printf("layer %d head %d induction %.4f previous %.4f first %.4f ", s->layer,
+               s->head, s->induction, s->previous, s->first);
+        for (int bar = (int)(30 * s->induction + 0.5); bar > 0; bar--) putchar('#');
+        putchar('\n');
+        if (f)
+            fprintf(f, "%d,%d,%.6f,%.6f,%.6f\n", s->layer, s->head, s->induction,
+                    s->previous, s->first);
+    }
+    close_csv(f, o->csv);
+    printf("loss first half %.4f second half %.4f (%d characters, %d draws)\n", first,
+           second, N, DRAWS);
+    free(ids);
+    free(score);
+    training_free(&t);
+    return 0;
+}
+
+// Switches heads off: "1.0", "1.0,1.3", or "1.*" for a whole layer.
+static void ablate(Model *m, const char *list) {
+    for (const char *s = list; *s;) {
+        int l = -1, h = 0, last, n = 0;
+        if (sscanf(s, "%4d.%4d%n", &l, &h, &n) == 2 && n)
+            last = h;
+        else if (sscanf(s, "%4d.*%n", &l, &n) == 1 && n)
+            h = 0, last = m->c.heads - 1;
+        else
+            break;
+        if (m->c.model == MLP) die("--ablate %s: an MLP has no heads", list);
+        if (l < 0 || l >= m->c.layers || h < 0 || h >= m->c.heads)
+            usage("--ablate %s: layers are 0 to %d, heads 0 to %d", list,
+                  m->c.layers - 1, m->c.heads - 1);
+        memset(m->off + l * m->c.heads + h, 1, last - h + 1);
+        s += n;
+        if (!*s) return;
+        if (*s++ != ',') break;
+    }
+    usage("--ablate %s: write LAYER.HEAD, like 0.1 or 0.1,2.3, or 1.* for a whole layer",
+          list);
+}
 
 // 11. Adapting
+//
+// A model that knows how to write needs little to change its manner. LoRA (Hu et al.
+// 2021) freezes all weights and learns, beside the matrices W of queries and values, a
+// product of two thin ones:
+//
+//     W + (alpha/R) A B       W (C,C), A (C,R) random, B (R,C) zero at first
+//
+// so that step 0 is the old model, bit for bit. A and B are the adapter, a file of their
+// own with a few per cent of the parameters. Added to W it costs no time; a model may
+// have many, one for each manner.
+
+enum { ALPHA = 16 }; // fixed, so that another rank needs no other learning rate
+
+typedef struct {
+    int rank, alpha;
+    Params p;     // per layer: A and B of the queries, A and B of the values
+    real *scaled; // p.w times alpha/R
+    real *base;   // the model's weights as they were
+    real *turned; // (C,R) a scaled B
+} Adapter;
+
+static Adapter adapter_new(const Model *m, int rank, int alpha, Random *r) {
+    const int C = m->c.dim, count = 4 * m->c.layers;
+    Adapter d = {.rank = rank, .alpha = alpha, .turned = reals((size_t)C * rank)};
+    d.p.tensor = allocate(count, sizeof(Tensor));
+    for (int i = 0; i < count; i++)
+        add_tensor(&d.p, i % 2 ? rank : C, i % 2 ? C : rank, 0, i % 2 ? 0 : 1 / sqrt(C),
+                   "transformer.h.%d.attn.c_attn.lora_%c.%c", i / 4, "AB"[i % 2],
+                   "qv"[i / 2 % 2]);
+    d.p.w = reals(d.p.size);
+    d.scaled = reals(d.p.size);
+    for (int i = 0; i < count; i += 2)
+        for (size_t j = 0; j < tensor_size(&d.p.tensor[i]); j++)
+            d.p.w[d.p.tensor[i].at + j] =
+                (real)(d.p.tensor[i].std * random_normal(r));
+    d.base = memcpy(reals(m->p.size), m->p.w, sizeof(real) * m->p.size);
+    return d;
+}
+
+static void adapter_free(Adapter *d) {
+    params_free(&d->p);
+    aligned_free(d->scaled), aligned_free(d->base), aligned_free(d->turned);
+}
+
+// Where the i-th adapted W begins in the table: the columns of a layer's queries (i even)
+// or of its values, within c_attn's rows of 3C.
+static size_t adapted(const Model *m, int i) {
+    return m->layer[i / 2].qkv_w + (size_t)(i % 2) * 2 * m->c.dim;
+}
+
+// W = W0 + s A B, with s = alpha/R
+static void adapter_forward(Model *m, const Adapter *d) {
+    const int C = m->c.dim, R = d->rank;
+    for (size_t j = 0; j < d->p.size; j++) d->scaled[j] = d->p.w[j] * d->alpha / R;
+    for (int i = 0; i < 2 * m->c.layers; i++) {
+        const size_t at = adapted(m, i);
+        const real *A = d->scaled + d->p.tensor[2 * i].at,
+                   *B = d->p.w + d->p.tensor[2 * i + 1].at;
+        matmul(m->p.w + at, 3 * C, rows(d->base + at, 3 * C), rows(A, R), rows(B, C), C,
+               C, R);
+    }
+}
+
+// forward: W = W0 + s A B; so dA += s dW Bt, dB += s At dW. dW stands in the model's g;
+// what its backward pass found for all other tensors is thrown away. Clears g.
+static void adapter_backward(Model *m, Adapter *d) {
+    const int C = m->c.dim, R = d->rank;
+    for (int i = 0; i < 2 * m->c.layers; i++) {
+        const size_t A = d->p.tensor[2 * i].at, B = d->p.tensor[2 * i + 1].at;
+        const Matrix dW = rows(m->p.g + adapted(m, i), 3 * C);
+        real *dA = d->p.g + A, *dB = d->p.g + B;
+        turn(d->turned, R, d->scaled + B, C, R, C);
+        matmul(dA, R, rows(dA, R), dW, rows(d->turned, R), C, R, C);
+        matmul(dB, C, rows(dB, C), turned(d->scaled + A, R), dW, R, C, C);
+    }
+    memset(m->p.g, 0, sizeof(real) * m->p.size);
+}
+
+static uint64_t put_adapter_header(Text *s, const Adapter *d, const Config *c) {
+    uint64_t offset = 0;
+    put(s, "{\"__metadata__\":{\"format\":\"pt\",\"adapter\":\"lora\",\"rank\":\"%d\"",
+        d->rank);
+    put(s, ",\"alpha\":\"%d\",\"n_layer\":\"%d\",\"n_head\":\"%d\",\"n_embd\":\"%d\"}",
+        d->alpha, c->layers, c->heads, c->dim);
+    put_tensors(s, &d->p, "", &offset);
+    put(s, "}");
+    while (s->n % 8) put(s, " ");
+    return offset;
+}
+
+static void adapter_save(const Adapter *d, const Config *c, const char *file) {
+    Text header = {0};
+    put_adapter_header(&header, d, c);
+    save(file, &header, &d->p, (real *const[]){d->p.w}, 1);
+    free(header.at);
+}
+
+// Reads an adapter and adds it to the model's weights. As in load(), the file must be
+// what we would write, for this model.
+static void adapter_load(Model *m, const char *file) {
+    FILE *f;
+    uint64_t n;
+    char *header = read_header(file, &f, &n), value[2][8] = {"", ""};
+    metadata(header, "rank", value[0], sizeof value[0]);
+    metadata(header, "alpha", value[1], sizeof value[1]);
+    const int rank = atoi(value[0]), alpha = atoi(value[1]);
+    if (m->c.model == MLP || rank < 1 || rank > m->c.dim)
+        die("%s is not an adapter for this model; gpt tune makes one", file);
+    Adapter d = adapter_new(m, rank, alpha, &(Random){0});
+    Text ours = {0};
+    const uint64_t bytes = put_adapter_header(&ours, &d, &m->c);
+    if (ours.n != n || memcmp(ours.at, header, n))
+        die("%s is not an adapter for this model (%d layers, %d heads, --dim %d)", file,
+            m->c.layers, m->c.heads, m->c.dim);
+    check_size(f, file, n, bytes);
+    if (!move_params(f, &d.p, d.p.w, false))
+        die("cannot read %s: %s", file, strerror(errno));
+    fclose(f);
+    adapter_forward(m, &d);
+    adapter_free(&d);
+    free(header);
+    free(ours.at);
+}
+
+// Downhill with A and B alone: Adam knows no other numbers.
+static void tune_loop(Training *t, Adapter *d, const Options *o) {
+    const int B = o->batch, T = t->m.c.context, every = o->steps < 10 ? 1 : o->steps / 10;
+    int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + (size_t)B * T;
+    double sum = 0;
+    for (int step = 0; step < o->steps && !stop_signal; step++) {
+        draw_windows(t->text.train, x, y, B, T, &t->random);
+        adapter_forward(&t->m, d);
+        sum += gradient(&t->m, &t->a, x, y, B, T);
+        if (!isfinite(sum))
+            die("the loss is no longer a number at step %d; try a smaller --lr", step);
+        adapter_backward(&t->m, d);
+        adam_step(&d->p, step, learning_rate(o, step, (double)step / o->steps),
+                  o->weight_decay);
+        if ((step + 1) % every) continue;
+        printf("step %d train %.4f\n", step + 1, sum / every);
+        if (fflush(stdout)) stop_signal = SIGPIPE;
+        sum = 0;
+    }
+    adapter_forward(&t->m, d);
+    free(x);
+}
+
+static void print_losses(const char *when, Training *t, Stream old) {
+    const double loss = evaluate(&t->m, &t->a, t->text.valid, NULL);
+    printf("%s new %.6f old %.6f\n", when, loss, evaluate(&t->m, &t->a, old, NULL));
+    fflush(stdout);
+}
+
+static int tune(Options *o) {
+    Training t = {0};
+    load_model(&t, o);
+    insist_on_attention(&t.m, o->file);
+    const Config *c = &t.m.c;
+    if (o->rank > c->dim) usage("--rank %d: at most the model's --dim %d", o->rank, c->dim);
+    Corpus old = read_corpus(o->old, NULL, &t.m.vocab);
+    t.text = read_corpus(o->data, NULL, &t.m.vocab);
+    if (t.text.train.n < (size_t)c->context + 1)
+        die("%s has %zu tokens to train on, the model's context needs %d", o->data,
+            t.text.train.n, c->context + 1);
+    t.random.state = (uint64_t)o->seed;
+    t.m.p.g = reals(t.m.p.size); // dW comes from here
+    t.a = acts_new(c, micro_batch(c) * c->context, c->context, true);
+    acts_share(&t.a, &t.m, INT_MAX, true);
+    Adapter d = adapter_new(&t.m, o->rank, ALPHA, &t.random);
+    params_train(&d.p);
+    const size_t ours = parameters(&d.p), all = ours + parameters(&t.m.p);
+    printf("rank %d alpha %d trainable %zu of %zu parameters (%.2f %%)\n", d.rank,
+           d.alpha, ours, all, 100.0 * (double)ours / (double)all);
+    print_losses("before", &t, old.valid);
+    signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGPIPE, SIG_IGN);
+    tune_loop(&t, &d, o);
+    adapter_save(&d, c, o->out);
+    const int number = stop_signal;
+    if (number)
+        fprintf(stderr, "stopped; %s holds the adapter so far\n", o->out);
+    else
+        print_losses("after", &t, old.valid);
+    adapter_free(&d);
+    corpus_free(&old);
+    training_free(&t);
+    return number ? 128 + number : 0;
+}
 
 // 12. Fast
 //
@@ -2358,7 +3019,7 @@ static const Option options[] = {
      "activation of the MLP"},
     {"tie", CHOICE, AT(c.tie), "yes", 0, 0, "no|yes", "tie", "tcb",
      "the head is the embedding table"},
-    {"batch", WHOLE, AT(batch), "32", 1, 65536, NULL, "batch", "tb", "windows per step"},
+    {"batch", WHOLE, AT(batch), "32", 1, 65536, NULL, "batch", "tub", "windows per step"},
     {"steps", WHOLE, AT(steps), "0", 0, 1e9, NULL, "steps", "tub",
      "steps to train (0: 2000, or until --minutes)"},
     {"minutes", NUMBER, AT(minutes), "0", 0, 1e6, NULL, "minutes", "t",
@@ -2370,7 +3031,7 @@ static const Option options[] = {
      "steps until it is reached"},
     {"weight-decay", NUMBER, AT(weight_decay), "0.1", 0, 100, NULL, "weight_decay", "tu",
      "pull of every matrix towards 0"},
-    {"seed", WHOLE, AT(seed), "1", 0, 2147483647, NULL, "seed", "tcsubh",
+    {"seed", WHOLE, AT(seed), "1", 0, 2147483647, NULL, "seed", "tcsubn",
      "where random numbers begin"},
     {"eval-every", WHOLE, AT(eval_every), "250", 1, 1e9, NULL, "eval_every", "t",
      "steps between evaluations"},
@@ -2390,6 +3051,19 @@ static const Option options[] = {
      "compute every position again for each character"},
     {"tokens", NAME, AT(tokens), NULL, 0, 0, "F.csv", NULL, "e",
      "write position, offset, character and loss of every token"},
+    {"adapter", NAME, AT(adapter), NULL, 0, 0, "F", NULL, "serlan",
+     "add the adapter that gpt tune wrote to F"},
+    {"ablate", NAME, AT(ablate), NULL, 0, 0, "L.H,...", NULL, "serlan",
+     "switch heads off: layer.head, or layer.* for all of a layer"},
+    {"position", WHOLE, AT(position), "-1", -1, 65535, NULL, NULL, "r",
+     "which position to follow (-1: the last)"},
+    {"csv", NAME, AT(csv), NULL, 0, 0, "F.csv", NULL, "lan", "write the numbers as CSV"},
+    {"old", NAME, AT(old), "data/stories.txt", 0, 0, "F", NULL, "u",
+     "a text the model knows already, to see what it forgets"},
+    {"rank", WHOLE, AT(rank), "8", 1, 16384, NULL, NULL, "u",
+     "columns of A, rows of B: how much can change"},
+    {"repeat", WHOLE, AT(repeat), "0", 0, 1e6, NULL, NULL, "n",
+     "characters until they come again (0: 25, or what fits)"},
     {"repeat", WHOLE, AT(repeat), "0", 0, 1e6, NULL, NULL, "b", "1: only the step"},
     {"matmul", NAME, AT(matmul), "auto", 0, 0, "auto|plain|sse|avx2|avx512", NULL, "*",
      "which matrix product"},
@@ -2583,6 +3257,7 @@ static void training_new(Training *t, const Options *o, bool quiet) {
         params_train(&t->m.p);
     }
     t->a = acts_new(&t->o.c, plan.rows, plan.room, true);
+    acts_share(&t->a, &t->m, micro_batches(&t->o.c, t->o.batch), true);
 }
 
 static int train(Options *o) {
@@ -2605,7 +3280,11 @@ static int train(Options *o) {
     return number ? 128 + number : 0;
 }
 
-static void load_model(Training *t, const Options *o) { load(t, o->file, false); }
+static void load_model(Training *t, const Options *o) {
+    load(t, o->file, false);
+    if (o->adapter) adapter_load(&t->m, o->adapter);
+    if (o->ablate) ablate(&t->m, o->ablate);
+}
 
 static int sample(Options *o) {
     Training t = {0};
@@ -2625,13 +3304,11 @@ static int eval(Options *o) {
     const int V = t.m.c.V, T = t.m.c.context, most = micro_batch(&t.m.c) * T;
     double *own = count_pairs(t.text.valid, V);
     printf("unigram %.6f\nbigram %.6f\n", entropy(own, V, false), entropy(own, V, true));
-    FILE *f = NULL;
-    if (o->tokens && !(f = fopen(o->tokens, "w")))
-        die("cannot write %s: %s", o->tokens, strerror(errno));
-    if (f) fprintf(f, "position,offset,character,loss\n");
+    FILE *f = open_csv(o->tokens, "position,offset,character,loss");
     t.a = acts_new(&t.m.c, most, T, false);
+    acts_share(&t.a, &t.m, INT_MAX, false);
     double loss = evaluate(&t.m, &t.a, t.text.valid, f);
-    if (f && fclose(f)) die("cannot write %s: %s", o->tokens, strerror(errno));
+    close_csv(f, o->tokens);
     printf("loss %.6f bits/char %.6f perplexity %.6f tokens %zu\n", loss, loss / log(2),
            exp(loss), t.text.valid.n - 1);
     free(own);
@@ -2677,6 +3354,13 @@ static const Command commands[] = {
     {"eval", 'e', true, "", eval, "the loss on the validation part of a text"},
     {"check", 'c', false, "--layers 2 --heads 3 --dim 12 --hidden 20 --context 7", check,
      "compare every gradient with its definition"},
+    {"trace", 'r', true, "", trace, "every step of the forward pass, with its numbers"},
+    {"attend", 'a', true, "", attend, "draw where each head looks"},
+    {"lens", 'l', true, "", lens, "what every layer would guess"},
+    {"heads", 'n', true, "", heads, "find the heads that copy"},
+    {"tune", 'u', true,
+     "--steps 300 --lr 0.005 --warmup 20 --weight-decay 0 --out adapter.safetensors",
+     tune, "adapt a model to another text with LoRA"},
     {"info", 'i', true, "", info, "what is in a checkpoint"},
     {"help", 'h', false, "", help, "this text; gpt help COMMAND lists its options"},
 };

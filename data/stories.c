@@ -1,18 +1,20 @@
 // stories.c writes children's stories from a grammar, and knows what they were worth.
 //
-//   stories [options] GRAMMAR...        stories on stdout, one figure or two on stderr
+//   stories [options] GRAMMAR...        stories on stdout, a figure or two on stderr
 //
-// The grammar (plots, phrases and words as readable text, see grammar.txt) says what may follow
-// what and how often. Each time the program chooses, it adds -ln(probability of the choice) to
-// the story's score: the loss of a reader who knows every rule and has seen all choices so far.
-// No model of the text can do better on average. It also notes the characters whose value was
-// settled earlier in the story, because those are the ones that need a memory.
+// The grammar (plots, phrases and words as readable text, see plots.grammar) says what
+// may follow what, and how often. Each time the program chooses, it adds -ln(probability
+// of the choice) to the story's score: the loss of a reader who knows every rule and
+// every choice so far. No model of the text can do better on average. It also notes the
+// characters whose value was settled earlier in the story, because those are the ones
+// that need a memory.
 //
-// Build: cc -O2 -o stories stories.c -lm. Integers alone decide the text, so a seed gives the
-// same bytes on every machine; floating point only adds up the score.
+// Build: cc -O2 -o stories stories.c -lm. Integers alone decide the text, so a seed gives
+// the same bytes on every machine; floating point only adds up the score.
 //
-// A story is made in two passes: `expand` walks the grammar and writes raw text, `typeset` puts
-// capitals, "a" or "an" and spaces right. Raw text marks a remembered word by \1 VAR COLUMN word \2.
+// A story is made in two passes: `expand` walks the grammar and writes raw text,
+// `typeset` puts capitals, "a" or "an" and spaces right. In raw text a remembered word
+// stands between marks: byte 1, number of the memory, column, the word, byte 2.
 
 #include <ctype.h>
 #include <errno.h>
@@ -32,6 +34,7 @@ enum {
     MAX_MEMORIES = 120,    // of a story; a memory is one byte of raw text
     MAX_STORY = 8192,      // bytes of raw text
     MAX_SCORES = 8,        // --score may be given several times
+    MAX_DEPTH = 200,       // rules within rules
     NESTING = 4,           // remembered texts within one another
     LETTERS = 3,           // a recalled word counts for at most so many characters
     SHORTEST = 300,        // stories outside these lengths are drawn again
@@ -50,7 +53,7 @@ static void die(const char *format, ...) {
     exit(1);
 }
 
-// Everything that the grammar is made of lives until the program ends; one list frees it all.
+// What the grammar is made of lives until the program ends; one list frees all of it.
 static void **blocks;
 static size_t block_count;
 
@@ -72,8 +75,8 @@ static void free_all(void) {
 // --------------------------------------------------------------------------------------
 // The grammar in memory
 //
-// A rule is a list of alternatives, an alternative is a row of one or more texts, a text is a list
-// of items. A choice in braces is a rule without a name.
+// A rule is a list of alternatives, an alternative is a row of one or more texts, a text
+// is a list of items. A choice in braces is a rule without a name.
 
 typedef struct Rule Rule;
 
@@ -85,7 +88,7 @@ typedef struct {           // "x", "!x", "x#tag" or "!x#tag" before an alternati
 
 typedef struct {
     enum { TEXT, EXPAND, BIND, PRINT, MARK } kind;
-    char *text;            // TEXT: these characters; EXPAND and BIND: the name of the rule
+    char *text;            // TEXT: these characters; others: the name of rule or variable
     Rule *rule;            // EXPAND and BIND: filled in once all files are read
     uint64_t with, without;      // ... which tags a row must have and must not have
     int var, column;       // BIND, PRINT, MARK
@@ -116,8 +119,8 @@ struct Rule {
     bool is_table;         // rows are not drawn twice in a story
     Alternative *rows[MAX_ROWS];
     int count;
-    uint64_t expansions, characters;             // what this rule has written, and at what cost
-    double nats;
+    uint64_t expansions, characters;             // what this rule has written
+    double nats;                                 // ... and at what cost
     const char *file;
     int line;
     Rule *next;            // the list of named rules, or of choices in braces
@@ -244,11 +247,13 @@ static Text read_text(Reader *r, const char *stop) {
         if (*r->at == '<') {
             items[count++] = read_reference(r);
         } else if (*r->at == '{') {
-            items[count++] = (Item){.kind = EXPAND, .rule = read_choice(r), .line = r->line};
+            Rule *rule = read_choice(r);
+            items[count++] = (Item){.kind = EXPAND, .rule = rule, .line = r->line};
         } else {
             size_t n = strcspn(r->at, "<{}|/#");
             if (!n || strchr("}>", *r->at)) bad(r, "a bracket without its partner");
-            items[count++] = (Item){.kind = TEXT, .text = copy(r->at, n), .line = r->line};
+            char *words = copy(r->at, n);
+            items[count++] = (Item){.kind = TEXT, .text = words, .line = r->line};
             r->at += n;
         }
     }
@@ -318,7 +323,7 @@ static Rule *read_head(Reader *r) {
     size_t n = word_length(r->at);
     *rule = (Rule){.name = copy(r->at, n), .file = r->file, .line = r->line};
     r->at += n;
-    if (!n || find_rule(rule->name)) bad(r, "a rule without a name, or twice the same name");
+    if (!n || find_rule(rule->name)) bad(r, "a rule has no name, or another rule's");
     if (*r->at == '(') {
         rule->is_table = true;
         for (r->at++; *r->at != ')'; r->at += *r->at == ' ') {
@@ -359,7 +364,8 @@ static void read_rows(Reader *r, Rule *rule, const char *suffix) {
     }
 }
 
-// The next line, joined with those after it as long as it ends in a backslash; NULL at the end.
+// The next line, joined with those after it as long as it ends in a backslash; NULL at
+// the end.
 static char *next_line(Reader *r, char **source) {
     char *line = *source, *to = line;
     if (!*line) return NULL;
@@ -406,8 +412,8 @@ static void read_grammar(const char *file) {
 }
 
 static int find_column(const Rule *rule, const Item *item) {
-    for (int c = 0; c < rule->column_count; c++)
-        if (rule->columns[c] && strcmp(rule->columns[c], item->column_name) == 0) return c;
+    for (int c = 0; rule->columns[c] && c < rule->column_count; c++)
+        if (strcmp(rule->columns[c], item->column_name) == 0) return c;
     die("line %d: %s has no column %s", item->line, rule->name, item->column_name);
     return 0;
 }
@@ -424,7 +430,8 @@ static void resolve_item(const Rule *where, Item *item) {
     } else if (item->kind == PRINT) {
         item->var = intern(variables, MAX_VARIABLES, item->text, strlen(item->text));
         if (!is_bound[item->var]) {
-            die("%s:%d: %s is neither rule nor variable", where->file, item->line, item->text);
+            die("%s:%d: %s is neither rule nor variable", where->file, item->line,
+                item->text);
         }
     }
 }
@@ -459,13 +466,14 @@ typedef struct {           // a character that was settled earlier in its story
 } Recall;
 
 typedef struct {
-    uint64_t number, attempt, random;           // attempt: another number for each try
+    uint64_t attempt, random;                    // attempt: another number each time
     double nats;
     char raw[MAX_STORY], text[MAX_STORY];
     int raw_length, visible, length;             // visible: raw text without the marks
+    int depth;                                   // of rules within rules
     Memory memories[MAX_MEMORIES];
     int memory_count;
-    Memory *vars[MAX_VARIABLES];                 // which memory has this name now, or NULL
+    Memory *vars[MAX_VARIABLES];                 // who has this name now, or NULL
     bool wants_recall;
     Recall recalls[MAX_STORY];
     int recall_count;
@@ -477,8 +485,8 @@ static uint64_t mix(uint64_t z) {                // the finalizer of splitmix64
     return z ^ (z >> 31);
 }
 
-// An integer from 0 to below - 1. The first few values are thrown away where they would make
-// some results likelier than others, so that weights are exact.
+// An integer from 0 to below - 1. The first few values are thrown away where they would
+// make some results likelier than others, so that weights are exact.
 static uint64_t random_below(Story *s, uint64_t below) {
     uint64_t value;
     do {
@@ -508,7 +516,7 @@ static Alternative *choose(Story *s, Rule *rule, const Item *item, bool *candida
         candidate[i] = may_use(s, rule, i, item);
         if (candidate[i]) total += (uint64_t)rule->rows[i]->weight;
     }
-    if (!total) die("%s:%d: no alternative of %s fits", rule->file, rule->line, rule->name);
+    if (!total) die("%s:%d: nothing fits in %s", rule->file, rule->line, rule->name);
     uint64_t ticket = random_below(s, total);
     int i = 0;
     for (; !candidate[i] || ticket >= (uint64_t)rule->rows[i]->weight; i++)
@@ -521,8 +529,7 @@ static Alternative *choose(Story *s, Rule *rule, const Item *item, bool *candida
 }
 
 static void add_raw(Story *s, const char *text, size_t length) {
-    if (s->raw_length + length + 8 > MAX_STORY) die("story %llu does not end",
-                                                    (unsigned long long)s->number);
+    if ((size_t)s->raw_length + length + 8 > MAX_STORY) die("a story does not end");
     memcpy(s->raw + s->raw_length, text, length);
     s->raw_length += (int)length;
     if (length && *text > 2) s->visible += (int)length;
@@ -553,7 +560,7 @@ static void bind(Story *s, const Item *item) {
     m->row = choose(s, item->rule, item, m->candidate);
 }
 
-// Prints a remembered text. It is expanded when it's first printed, and the same ever after.
+// Prints a remembered text. It's expanded when first printed, and the same ever after.
 static void print(Story *s, const Item *item) {
     Memory *m = s->vars[item->var];
     if (!m || !m->rule) die("line %d: %s has no value yet", item->line, item->text);
@@ -577,7 +584,10 @@ static void expand_rule(Story *s, const Item *item) {
     bool candidate[MAX_ROWS];
     double nats = s->nats;
     int length = s->visible;
+    if (++s->depth > MAX_DEPTH) die("%s:%d: %s goes round in circles", rule->file,
+                                    rule->line, rule->name);
     expand(s, &choose(s, rule, item, candidate)->fields[item->column]);
+    s->depth--;
     rule->expansions++;
     rule->characters += (uint64_t)(s->visible - length);
     rule->nats += s->nats - nats;
@@ -639,7 +649,8 @@ static bool needs_an(const char *word) {
     static const char *const odd[] = {"one", "once", "use", "uni", "uku", "eu", "ewe"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
         if (starts_with(word, odd[i])) return false;
-    return strchr("aeiouAEIOU", *word) || starts_with(word, "hour") || starts_with(word, "hon");
+    if (starts_with(word, "hour") || starts_with(word, "honest")) return true;
+    return strchr("aeiouAEIOU", *word) != NULL;
 }
 
 static void put_letter(Page *p, const char *word) {
@@ -681,11 +692,13 @@ static void put_other(Page *p, char c) {
 // The text of a row's column if it is the same each time, else NULL.
 static const char *literal(const Alternative *row, int column) {
     const Text *field = &row->fields[column];
-    return field->count == 1 && field->items[0].kind == TEXT ? field->items[0].text : NULL;
+    bool is_literal = field->count == 1 && field->items[0].kind == TEXT;
+    return is_literal ? field->items[0].text : NULL;
 }
 
-// Does it take a memory to know letter k of this word? Yes if another candidate begins with the
-// same k letters and goes on differently. A word put together from parts may go on anyhow.
+// Does it take a memory to know letter k of this word? Yes if another candidate begins
+// with the same k letters and goes on differently. A word put together from parts may go
+// on anyhow.
 static bool discriminates(const Memory *m, int column, const char *word, int k) {
     for (int i = 0; i < m->rule->count; i++) {
         if (!m->candidate[i]) continue;
@@ -734,8 +747,8 @@ static const char *kind_of(const Memory *m, int column) {
     return is_pronoun ? "pronoun" : name;
 }
 
-// A remembered word ends here. If the story has said it before, or has named its owner, then
-// its telling letters are recall characters.
+// A remembered word ends here. If the story has said it before, or has named its owner,
+// then its telling letters are recall characters.
 static void end_word(Page *p) {
     Story *s = p->story;
     Open word = p->open[--p->depth];
@@ -748,7 +761,7 @@ static void end_word(Page *p) {
     m->printed_at[word.column] = word.start;
     if (!s->wants_recall || decider < 0 || m->rule->is_phrase[word.column]) return;
     int candidates = count_candidates(m, word.column);
-    for (int k = 0; k < LETTERS && isalpha((unsigned char)text[k]) && candidates > 1; k++) {
+    for (int k = 0; k < LETTERS && isalpha((unsigned char)text[k]); k++) {
         if (!discriminates(m, word.column, text, k)) continue;
         int at = word.start + k;
         s->recalls[s->recall_count++] = (Recall){
@@ -786,8 +799,8 @@ static void typeset(Story *s) {
 // --------------------------------------------------------------------------------------
 // Stories without end, none of them twice
 
-// Hashes of all stories so far, open addressing. Two different stories share a hash of 64 bits
-// once in about 10^19 pairs; the second one would be drawn again for nothing.
+// Hashes of all stories so far, open addressing. Two different stories share a hash of 64
+// bits once in about 10^19 pairs; the second one would be drawn again for nothing.
 typedef struct {
     uint64_t *slots, count, room;
 } Seen;
@@ -810,7 +823,8 @@ static bool seen_add(Seen *seen, uint64_t hash) {
         free(old.slots);
     }
     hash += !hash;                               // 0 marks an empty slot
-    for (uint64_t i = hash & (seen->room - 1); seen->slots[i]; i = (i + 1) & (seen->room - 1))
+    uint64_t last = seen->room - 1;              // room is a power of two
+    for (uint64_t i = hash & last; seen->slots[i]; i = (i + 1) & last)
         if (seen->slots[i] == hash) return false;
     seen_insert(seen, hash);
     seen->count++;
@@ -859,7 +873,8 @@ typedef struct {
 } Options;
 
 // Story k depends on the seed and on k alone, unless it had to be drawn again.
-static Record *write_stories(const Options *o, Rule *start, Tally *tally, uint64_t *count) {
+static Record *write_stories(const Options *o, Rule *start, Tally *tally,
+                             uint64_t *count) {
     Story *s = calloc(1, sizeof *s);
     Record *records = NULL;
     if (!s) die("out of memory");
@@ -869,7 +884,6 @@ static Record *write_stories(const Options *o, Rule *start, Tally *tally, uint64
             records = realloc(records, 2 * (n + 1) * sizeof *records);
             if (!records) die("out of memory");
         }
-        s->number = n + 1;
         s->wants_recall = o->recall != NULL;
         s->random = mix(o->seed * UINT64_C(0x9e3779b97f4a7c15) + n + 1);
         draw_story(s, start, tally);
@@ -892,7 +906,7 @@ static Record *write_stories(const Options *o, Rule *start, Tally *tally, uint64
 // Reports
 
 static void print_score(const Record *records, uint64_t n, const char *range) {
-    uint64_t from = 1, to = n, split = n - n / 10;            // the last tenth is for validation
+    uint64_t from = 1, to = n, split = n - n / 10;   // the last tenth is for validation
     unsigned long long a, b;
     if (strcmp(range, "train") == 0) to = split;
     else if (strcmp(range, "valid") == 0) from = split + 1;
@@ -920,9 +934,12 @@ static void write_recall(const Record *records, uint64_t n, const char *file) {
     fputs("offset,character,back,candidates,kind\n", f);
     uint64_t base = 1;
     for (uint64_t i = n - n / 10; i < n; i++) {
-        for (const Recall *r = records[i].recalls; r < records[i].recalls + records[i].recall_count; r++)
-            fprintf(f, "%llu,%c,%d,%d,%s\n", (unsigned long long)(base + (uint64_t)r->offset),
-                    r->character, r->back, r->candidates, r->kind);
+        for (int k = 0; k < records[i].recall_count; k++) {
+            const Recall *r = &records[i].recalls[k];
+            unsigned long long at = base + (uint64_t)r->offset;
+            fprintf(f, "%llu,%c,%d,%d,%s\n", at, r->character, r->back, r->candidates,
+                    r->kind);
+        }
         base += (uint64_t)records[i].length + 1;
     }
     if (fclose(f) != 0) die("cannot write %s: %s", file, strerror(errno));
@@ -940,16 +957,19 @@ static void print_rules(void) {
                 uses += u;
                 rare += u < 30;
                 never += u == 0;
-                if (u == 0) fprintf(stderr, "unused %s:%d %s %d\n", rule->file, rule->line,
-                                    rule->name, i + 1);
+                if (u) continue;
+                fprintf(stderr, "unused %s:%d %s %d\n", rule->file, rule->line,
+                        rule->name, i + 1);
             }
         }
     }
-    for (const Rule *rule = rules; rule; rule = rule->next)
-        if (rule->characters) fprintf(stderr, "rule %-16s times %8llu characters %6.1f nats/char %.3f\n",
-                                 rule->name, (unsigned long long)rule->expansions,
-                                 (double)rule->characters / (double)rule->expansions,
-                                 rule->nats / (double)rule->characters);
+    for (const Rule *rule = rules; rule; rule = rule->next) {
+        if (!rule->characters) continue;
+        fprintf(stderr, "rule %-16s times %8llu characters %6.1f nats/char %.3f\n",
+                rule->name, (unsigned long long)rule->expansions,
+                (double)rule->characters / (double)rule->expansions,
+                rule->nats / (double)rule->characters);
+    }
     fprintf(stderr, "rules %llu alternatives %llu uses/alternative %.0f under-30 %llu "
             "unused %llu\n", (unsigned long long)named, (unsigned long long)alternatives,
             (double)uses / (double)alternatives, (unsigned long long)rare,
@@ -961,8 +981,8 @@ static const char usage[] =
     "  --seed N        which stories (default 1)\n"
     "  --stories N     how many (default 10)\n"
     "  --bytes N       or: until the text has N bytes\n"
-    "  --score RANGE   nats per character of all, train, valid or FROM-TO (1 is the first)\n"
-    "  --recall F.csv  characters of the validation stories that something earlier decided\n"
+    "  --score RANGE   nats per character: all, train, valid or FROM-TO (from 1)\n"
+    "  --recall F.csv  characters of validation stories that something earlier decided\n"
     "  --start RULE    begin here (default story), to read one plot\n"
     "  --rules         how often the alternatives were used\n"
     "  --quiet         reports only\n";
@@ -972,7 +992,8 @@ static uint64_t number(const char *option, const char *value) {
     errno = 0;
     unsigned long long n = strtoull(value, &end, 10);
     if (errno || *end || !isdigit((unsigned char)*value)) {
-        fprintf(stderr, "stories: %s takes a whole number, not %s\n%s", option, value, usage);
+        fprintf(stderr, "stories: %s takes a whole number, not %s\n%s", option, value,
+                usage);
         exit(2);
     }
     return n;

@@ -247,6 +247,7 @@ static void bench_model(Options *o, double peak) {
     model_init(&b.m, &r);
     params_train(&b.m.p);
     b.a = acts_new(&o->c, b.micro * b.T, b.T, true);
+    acts_share(&b.a, &b.m, micro_batches(&o->c, b.B), true);
     const int N = b.B * b.T;
     b.x = allocate(2 * (size_t)N, sizeof(int)), b.y = b.x + N;
     for (int i = 0; i < 2 * N; i++) b.x[i] = (int)(random_uniform(&r) * 72);
