@@ -156,7 +156,8 @@ static Path path;
 
 // PER_CPU(name, ...) makes name() from name_any(): the same plain loop, compiled for each
 // instruction set and chosen at run time. Chapter 12 measures what that gains.
-#define ANY static inline __attribute__((always_inline)) void
+#define INLINE static inline __attribute__((always_inline))
+#define ANY INLINE void
 #if defined(__x86_64__) && defined(__GNUC__)
 #ifdef __clang__
 #define FOR_AVX512 __attribute__((target("avx512f,avx512dq,fma")))
@@ -509,10 +510,12 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
 // out (C,R) = in (R,C) turned, in small squares that stay in the cache both ways.
 static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R, int C) {
     enum { SIDE = 16 };
-    for (int i0 = 0; i0 < R; i0 += SIDE)
+    for (int i = 0; i < R; i += SIDE)
         for (int j = 0; j < C; j++)
-            for (int i = i0; i < i0 + SIDE && i < R; i++)
-                out[j * out_row + i] = in[i * in_row + j];
+            if (i + SIDE <= R)
+                for (int k = 0; k < SIDE; k++) out[j * out_row + i + k] = in[(i + k) * in_row + j];
+            else
+                for (int k = i; k < R; k++) out[j * out_row + k] = in[k * in_row + j];
 }
 
 // y (N,O) = x (N,I) w (I,O) + b (O)
@@ -532,11 +535,9 @@ static void linear_backward_weights(real *dw, real *db, const real *dy, const re
 }
 
 // Overwrites dx (N,I), and wt (O,I), which receives w turned.
-static void linear_backward_input(real *dx, real *wt, const real *dy, const real *w,
-                                  int N, int I, int O) {
-    #pragma omp parallel for
-    for (int o = 0; o < O; o += LINE)
-        turn(wt + (size_t)o * I, I, w + o, O, I, O - o < LINE ? O - o : LINE);
+static void linear_backward_input(real *dx, real *wt, const real *dy, const real *w, int N,
+                                  int I, int O) {
+    turn(wt, I, w, O, I, O);
     matmul(dx, I, rows(NULL, 0), rows(dy, O), rows(wt, I), N, I, O);
 }
 
@@ -548,21 +549,25 @@ static void linear_backward(real *dx, real *dw, real *db, real *wt, const real *
 
 // 3. Layers
 //
-// The small functions between the matrix products: embedding, layer norm, ReLU and GELU,
-// softmax and cross-entropy. Each takes N rows and treats every row alone; each backward
-// stands right below its forward. A backward ADDS into gradients of weights; its comment
-// says what it overwrites.
+// The small functions between the matrix products: embedding, layer norm, ReLU and GELU, softmax
+// and cross-entropy. Each takes N rows and treats every row alone; each backward stands right
+// below its forward. A backward ADDS into gradients of weights and of the stream; its comment
+// names what it overwrites.
 
-// e^x. In float: e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2, and the school
-// book's series for e^r; plain arithmetic that compilers turn into vector instructions.
-static inline real e_to(real x) {
+INLINE real root(real x) {
+    return sizeof(real) == sizeof(double) ? (real)sqrt((double)x) : (real)sqrtf((float)x);
+}
+
+// e^x. In float: e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2, and the school book's
+// series for e^r; plain arithmetic that compilers turn into vector instructions.
+INLINE real e_to(real x) {
     if (sizeof(real) == sizeof(double)) return (real)exp((double)x);
-    const real cut = x < -87 ? -87 : x > 88 ? 88 : x;
-    float shifted = (float)cut * 1.44269504f + 12582912.0f; // 1.5 * 2^23: adding it rounds
+    const float cut = x < -87 ? -87 : x > 88 ? 88 : (float)x;
+    float shifted = cut * 1.44269504f + 12582912.0f; // 1.5 * 2^23: adding it rounds
     float n = shifted - 12582912.0f;
-    float r = (float)cut - n * 0.693359375f + n * 2.12194440e-4f; // ln 2 in two parts
-    float series = 1.0f / 120 + r / 720;
-    series = 1 + r * (1 + r * (1.0f / 2 + r * (1.0f / 6 + r * (1.0f / 24 + r * series))));
+    float r = cut - n * 0.693359375f + n * 2.12194440e-4f; // ln 2 in two parts
+    float series = 1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720));
+    series = 1 + r * (1 + r * (1.0f / 2 + r * (1.0f / 6 + r * series)));
     uint32_t bits;
     memcpy(&bits, &shifted, 4);
     bits = (bits << 23) + 0x3f800000; // the float 2^n
@@ -570,200 +575,172 @@ static inline real e_to(real x) {
     return x < -87 ? 0 : (real)(series * n);
 }
 
-static inline real root(real x) {
-    return sizeof(real) == sizeof(double) ? (real)sqrt((double)x) : (real)sqrtf((float)x);
-}
-
-// x (N,C): row r is the embedding of ids[r], plus the vector of its position; wpe may be
-// NULL. The N rows are stories of T positions, of which the first has the number t0.
-static void embedding_forward(real *x, const int *ids, const real *wte, const real *wpe,
-                              int N, int T, int t0, int C) {
-    for (int r = 0; r < N; r++) {
-        const real *token = wte + (size_t)ids[r] * C;
-        const real *position = wpe ? wpe + (size_t)(t0 + r % T) * C : NULL;
-        for (int c = 0; c < C; c++)
-            x[(size_t)r * C + c] = token[c] + (position ? position[c] : 0);
+// x (N,C): row r is the embedding of ids[r], plus the vector of its position; wpe may be NULL.
+// The N rows are stories of T positions, of which the first has the number t0.
+static void embedding_forward(real *x, const int *ids, const real *wte, const real *wpe, int N,
+                              int T, int t0, int C) {
+    for (int r = 0; r < N; r++, x += C) {
+        const real *token = wte + (size_t)ids[r] * C, *position = wpe + (size_t)(t0 + r % T) * C;
+        for (int c = 0; c < C; c++) x[c] = wpe ? token[c] + position[c] : token[c];
     }
 }
 
-// forward: x[r] = wte[ids[r]] + wpe[t]; so each row of dx is added to the rows it came
-// from. Two rows may be the same letter, so threads share out channels, not rows. dwpe
-// may be NULL.
-static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int *ids,
-                               int N, int T, int C) {
-    for (int c0 = 0; c0 < C; c0 += LINE)
-        for (int r = 0; r < N; r++) {
-            const real *d = dx + (size_t)r * C;
-            real *token = dwte + (size_t)ids[r] * C;
-            for (int c = c0; c < c0 + LINE && c < C; c++) token[c] += d[c];
-            if (!dwpe) continue;
-            real *position = dwpe + (size_t)(r % T) * C;
-            for (int c = c0; c < c0 + LINE && c < C; c++) position[c] += d[c];
-        }
-}
-
-// One row of layer norm (Ba, Kiros and Hinton 2016): to mean 0 and variance 1, then gain
-// and bias.
-ANY norm_row_any(real *y, real *mean, real *scale, const real *x, const real *gain,
-                 const real *bias, int C) {
-    real sum = 0, squares = 0;
-    #pragma omp simd reduction(+ : sum)
-    for (int c = 0; c < C; c++) sum += x[c];
-    const real m = sum / (real)C;
-    #pragma omp simd reduction(+ : squares)
-    for (int c = 0; c < C; c++) squares += (x[c] - m) * (x[c] - m);
-    const real s = 1 / root(squares / (real)C + (real)1e-5); // epsilon inside the root
-    for (int c = 0; c < C; c++) y[c] = (x[c] - m) * s * gain[c] + bias[c];
-    *mean = m;
-    *scale = s;
-}
-PER_CPU(norm_row,
-        (real * y, real *mean, real *scale, const real *x, const real *gain,
-         const real *bias, int C),
-        (y, mean, scale, x, gain, bias, C))
-
-// y (N,C) from x (N,C); mean (N) and scale (N), one over the deviation, are kept for the
-// backward.
-static void norm_forward(real *y, real *mean, real *scale, const real *x,
-                         const real *gain, const real *bias, int N, int C) {
-    for (int r = 0; r < N; r++)
-        norm_row(y + (size_t)r * C, mean + r, scale + r, x + (size_t)r * C, gain, bias,
-                 C);
-}
-
-// forward: n = (x - mean) scale, y = n gain + bias. With dn = dy gain: the mean takes
-// away the average of dn, the deviation its part along n:  dx += scale (dn - avg(dn) - n
-// avg(dn n)).
-ANY norm_row_backward_any(real *dx, const real *dy, const real *x, real m, real s,
-                          const real *gain, int C) {
-    real sum = 0, along = 0;
-    #pragma omp simd reduction(+ : sum, along)
-    for (int c = 0; c < C; c++) {
-        sum += dy[c] * gain[c];
-        along += dy[c] * gain[c] * (x[c] - m) * s;
+// forward: x[r] = wte[ids[r]] + wpe[t]; so each row of dx is added to the two rows that it came
+// from. dwpe may be NULL.
+static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int *ids, int N,
+                               int T, int C) {
+    for (int r = 0; r < N; r++, dx += C) {
+        real *token = dwte + (size_t)ids[r] * C, *position = dwpe + (size_t)(r % T) * C;
+        for (int c = 0; c < C; c++) token[c] += dx[c];
+        for (int c = 0; c < C && dwpe; c++) position[c] += dx[c];
     }
-    sum /= (real)C;
-    along /= (real)C;
-    for (int c = 0; c < C; c++)
-        dx[c] += s * (dy[c] * gain[c] - sum - (x[c] - m) * s * along);
 }
-PER_CPU(norm_row_backward,
-        (real * dx, const real *dy, const real *x, real m, real s, const real *gain,
-         int C),
-        (dx, dy, x, m, s, gain, C))
 
-// dgain += the sum over rows of dy n, dbias += the sum over rows of dy, for `width`
-// channels.
-ANY norm_sums_any(real *dgain, real *dbias, const real *dy, const real *x,
-                  const real *mean, const real *scale, int N, int C, int width) {
-    for (int r = 0; r < N; r++)
-        for (int c = 0; c < width; c++) {
-            real d = dy[(size_t)r * C + c];
-            dgain[c] += d * (x[(size_t)r * C + c] - mean[r]) * scale[r];
-            dbias[c] += d;
+// Layer norm (Ba, Kiros and Hinton 2016): each row of x (N,C) to mean 0 and variance 1, then a
+// gain and a bias (C) per channel. mean (N) and scale (N), one over the deviation, are kept.
+ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real *gain,
+                     const real *bias, int N, int C) {
+    for (int r = 0; r < N; r++, x += C, y += C) {
+        real sum = 0, squares = 0;
+        #pragma omp simd reduction(+ : sum)
+        for (int c = 0; c < C; c++) sum += x[c];
+        const real m = sum / (real)C;
+        #pragma omp simd reduction(+ : squares)
+        for (int c = 0; c < C; c++) squares += (x[c] - m) * (x[c] - m);
+        const real s = 1 / root(squares / (real)C + (real)1e-5); // epsilon inside the root
+        for (int c = 0; c < C; c++) y[c] = (x[c] - m) * s * gain[c] + bias[c];
+        mean[r] = m;
+        scale[r] = s;
+    }
+}
+PER_CPU(norm_forward,
+        (real * y, real *mean, real *scale, const real *x, const real *gain, const real *bias,
+         int N, int C),
+        (y, mean, scale, x, gain, bias, N, C))
+
+// forward: n = (x - mean) scale, y = n gain + bias; so dgain += dy n, dbias += dy. With
+// dn = dy gain, the mean takes away the average of dn, the deviation its part along n:
+//     dx += scale (dn - avg(dn) - n avg(dn n))
+ANY norm_backward_any(real *restrict dx, real *restrict dgain, real *restrict dbias,
+                      const real *dy, const real *x, const real *mean, const real *scale,
+                      const real *gain, int N, int C) {
+    for (int r = 0; r < N; r++, dx += C, dy += C, x += C) {
+        const real m = mean[r], s = scale[r];
+        real sum = 0, along = 0;
+        #pragma omp simd reduction(+ : sum, along)
+        for (int c = 0; c < C; c++) {
+            sum += dy[c] * gain[c];
+            along += dy[c] * gain[c] * (x[c] - m) * s;
         }
+        sum /= (real)C;
+        along /= (real)C;
+        for (int c = 0; c < C; c++) {
+            const real n = (x[c] - m) * s;
+            dx[c] += s * (dy[c] * gain[c] - sum - n * along);
+            dgain[c] += dy[c] * n;
+            dbias[c] += dy[c];
+        }
+    }
 }
-PER_CPU(norm_sums,
-        (real * dgain, real *dbias, const real *dy, const real *x, const real *mean,
-         const real *scale, int N, int C, int width),
-        (dgain, dbias, dy, x, mean, scale, N, C, width))
-
-// Adds into dx too.
-static void norm_backward(real *dx, real *dgain, real *dbias, const real *dy,
-                          const real *x, const real *mean, const real *scale,
-                          const real *gain, int N, int C) {
-    for (int r = 0; r < N; r++)
-        norm_row_backward(dx + (size_t)r * C, dy + (size_t)r * C, x + (size_t)r * C,
-                          mean[r], scale[r], gain, C);
-    for (int c = 0; c < C; c += 2 * LINE)
-        norm_sums(dgain + c, dbias + c, dy + c, x + c, mean, scale, N, C,
-                  C - c < 2 * LINE ? C - c : 2 * LINE);
-}
+PER_CPU(norm_backward,
+        (real * dx, real *dgain, real *dbias, const real *dy, const real *x, const real *mean,
+         const real *scale, const real *gain, int N, int C),
+        (dx, dgain, dbias, dy, x, mean, scale, gain, N, C))
 
 typedef enum { RELU, GELU } Activation;
 
-// The slope of GELU's logistic curve: GELU(x) = x / (1 + e^-z), z = x (k + k3 x^2), which
-// is the tanh form of Hendrycks and Gimpel 2016, since (1 + tanh(z/2)) / 2 = 1 / (1 +
-// e^-z).
+// GELU(x) = x s(z) with s(z) = 1 / (1 + e^-z) and z = x (k + k3 x^2): the tanh form of Hendrycks
+// and Gimpel 2016, since (1 + tanh(z/2)) / 2 = s(z).
 #define GELU_K (real)1.5957691216057308
 #define GELU_K3 (real)(1.5957691216057308 * 0.044715)
 
-ANY activation_any(real *y, const real *x, Activation kind, int n) {
-    if (kind == RELU)
-        for (int i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : 0;
-    else
-        for (int i = 0; i < n; i++)
-            y[i] = x[i] / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * x[i] * x[i])));
+// y (n) = ReLU or GELU of x (n)
+ANY activation_forward_any(real *y, const real *x, Activation kind, int n) {
+    for (int i = 0; i < n && kind == RELU; i++) y[i] = x[i] > 0 ? x[i] : 0;
+    for (int i = 0; i < n && kind == GELU; i++)
+        y[i] = x[i] / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * x[i] * x[i])));
 }
-PER_CPU(activation, (real * y, const real *x, Activation kind, int n), (y, x, kind, n))
+PER_CPU(activation_forward, (real * y, const real *x, Activation kind, int n), (y, x, kind, n))
 
-// y (N,F) = ReLU or GELU of x (N,F)
-static void activation_forward(real *y, const real *x, Activation kind, int N, int F) {
-    for (int r = 0; r < N; r++) activation(y + (size_t)r * F, x + (size_t)r * F, kind, F);
+// forward: y = relu(x); so dx = dy where x > 0. y = x s(z); so dx = dy (s + x s (1 - s) z').
+// Overwrites d (n), which comes as dy and leaves as dx, and y (n): to compute y again costs next
+// to nothing here and saves keeping it.
+ANY activation_backward_any(real *y, real *d, const real *x, Activation kind, int n) {
+    for (int i = 0; i < n && kind == RELU; i++) {
+        y[i] = x[i] > 0 ? x[i] : 0;
+        d[i] = x[i] > 0 ? d[i] : 0;
+    }
+    for (int i = 0; i < n && kind == GELU; i++) {
+        const real square = x[i] * x[i], s = 1 / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * square)));
+        y[i] = x[i] * s;
+        d[i] *= s + y[i] * (1 - s) * (GELU_K + 3 * GELU_K3 * square);
+    }
 }
-
-// forward: y = relu(x): dx = dy where x > 0. y = x s(z): dx = dy (s + x s (1 - s) z').
-ANY activation_slope_any(real *y, real *d, const real *x, Activation kind, int n) {
-    if (kind == RELU)
-        for (int i = 0; i < n; i++) {
-            y[i] = x[i] > 0 ? x[i] : 0;
-            d[i] = x[i] > 0 ? d[i] : 0;
-        }
-    else
-        for (int i = 0; i < n; i++) {
-            real s = 1 / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * x[i] * x[i])));
-            y[i] = x[i] * s;
-            d[i] *= s + y[i] * (1 - s) * (GELU_K + 3 * GELU_K3 * x[i] * x[i]);
-        }
-}
-PER_CPU(activation_slope, (real * y, real *d, const real *x, Activation kind, int n),
+PER_CPU(activation_backward, (real * y, real *d, const real *x, Activation kind, int n),
         (y, d, x, kind, n))
 
-// Overwrites d (N,F), which comes as dy and leaves as dx, and y (N,F): recomputing y here
-// costs next to nothing and saves keeping it from the forward pass.
-static void activation_backward(real *y, real *d, const real *x, Activation kind, int N,
-                                int F) {
-    for (int r = 0; r < N; r++)
-        activation_slope(y + (size_t)r * F, d + (size_t)r * F, x + (size_t)r * F, kind,
-                         F);
+// The largest of n numbers: one maximum for each place in a cache line, then the maximum of these,
+// so that neighbours don't wait for each other.
+INLINE real largest(const real *p, int n) {
+    real most[LINE];
+    int i = 0;
+    for (int j = 0; j < LINE; j++) most[j] = p[j < n ? j : 0];
+    for (; i + LINE <= n; i += LINE)
+        for (int j = 0; j < LINE; j++) most[j] = p[i + j] > most[j] ? p[i + j] : most[j];
+    for (; i < n; i++) most[0] = p[i] > most[0] ? p[i] : most[0];
+    for (int half = LINE / 2; half > 0; half /= 2)
+        for (int j = 0; j < half; j++)
+            most[j] = most[j + half] > most[j] ? most[j + half] : most[j];
+    return most[0];
 }
 
-// p[i] = e^(scale p[i]) / sum, and *total = ln(sum of e^(scale p[i])). The maximum is
-// subtracted first: e^89 is more than a float can hold.
-ANY softmax_any(real *p, int n, real scale, real *total) {
-    real most = p[0], sum = 0;
-    #pragma omp simd reduction(max : most)
-    for (int i = 0; i < n; i++) most = p[i] > most ? p[i] : most;
-    #pragma omp simd reduction(+ : sum)
-    for (int i = 0; i < n; i++) {
-        p[i] = e_to((p[i] - most) * scale);
-        sum += p[i];
-    }
-    const real share = 1 / sum;
-    for (int i = 0; i < n; i++) p[i] *= share;
-    *total = most * scale + (real)log(sum);
-}
-PER_CPU(softmax, (real * p, int n, real scale, real *total), (p, n, scale, total))
-
-// loss (N) in nats = -ln p[target]. Overwrites the logits (N,V) with the probabilities p
-// (N,V).
-static void cross_entropy_forward(real *loss, real *logits, const int *targets, int N,
-                                  int V) {
-    for (int r = 0; r < N; r++) {
-        real *row = logits + (size_t)r * V, total, hit = row[targets[r]];
-        softmax(row, V, 1, &total);
-        loss[r] = total - hit;
+// Each of N rows of p, n long and `row` apart, becomes e^(scale p) / sum. The maximum is
+// subtracted first: e^89 is more than a float can hold. total (N), if not NULL, receives the
+// logarithm of each row's sum of e^(scale p).
+ANY softmax_any(real *p, size_t row, int N, int n, real scale, real *total) {
+    for (int r = 0; r < N; r++, p += row) {
+        const real most = largest(p, n);
+        real sum = 0;
+        for (int i = 0; i < n; i++) p[i] = e_to((p[i] - most) * scale);
+        #pragma omp simd reduction(+ : sum)
+        for (int i = 0; i < n; i++) sum += p[i];
+        const real share = 1 / sum;
+        for (int i = 0; i < n; i++) p[i] *= share;
+        if (total) total[r] = most * scale + (real)log(sum);
     }
 }
+PER_CPU(softmax, (real * p, size_t row, int N, int n, real scale, real *total),
+        (p, row, N, n, scale, total))
 
-// forward: loss = ln(sum of e^logit) - logit[target]; so dlogit = p - (1 at the target).
-// Overwrites p with the gradient; `share` is what one row counts in the mean: 1 / (B T).
-static void cross_entropy_backward(real *p, const int *targets, real share, int N,
-                                   int V) {
+// forward: p = softmax(scale x); so dx = scale p (dp - sum of p dp). Overwrites dp with dx.
+ANY softmax_backward_any(real *dp, const real *p, size_t row, int N, int n, real scale) {
+    for (int r = 0; r < N; r++, dp += row, p += row) {
+        real sum = 0;
+        #pragma omp simd reduction(+ : sum)
+        for (int i = 0; i < n; i++) sum += p[i] * dp[i];
+        for (int i = 0; i < n; i++) dp[i] = scale * p[i] * (dp[i] - sum);
+    }
+}
+PER_CPU(softmax_backward, (real * dp, const real *p, size_t row, int N, int n, real scale),
+        (dp, p, row, N, n, scale))
+
+// loss (N) in nats = -ln p[target] = ln(sum of e^logit) - logit[target]. Overwrites the logits
+// (N,V) with the probabilities.
+static void cross_entropy_forward(real *loss, real *logits, const int *targets, int N, int V) {
+    for (int r = 0; r < N; r++) loss[r] = -logits[(size_t)r * V + targets[r]];
     for (int r = 0; r < N; r++) {
-        real *row = p + (size_t)r * V;
-        row[targets[r]] -= 1;
-        for (int v = 0; v < V; v++) row[v] *= share;
+        real total;
+        softmax(logits + (size_t)r * V, V, 1, V, 1, &total);
+        loss[r] += total;
+    }
+}
+
+// So dlogit = p - (1 at the target). Overwrites p (N,V) with the gradient; `share` is what one
+// row counts in the mean: 1 / (B T).
+static void cross_entropy_backward(real *p, const int *targets, real share, int N, int V) {
+    for (int r = 0; r < N; r++, p += V) {
+        p[targets[r]] -= 1;
+        for (int v = 0; v < V; v++) p[v] *= share;
     }
 }
 
@@ -848,13 +825,13 @@ static size_t attention_work(int room, int D) { // reals of scratch that one thr
 // P (n,room).
 static void attention_weights(real *P, const real *q, const real *kt, int t0, int n, int D,
                               int C, int room) {
-    real unused, scale = 1 / root((real)D);
+    const real scale = 1 / root((real)D);
     product(P, room, rows(NULL, 0), rows(q, 3 * C), rows(kt, room), n, t0 + n, D);
     for (int i = 0; i < n; i++) {
         real *row = P + (size_t)i * room;
         for (int s = t0 + i + 1; s < t0 + n; s++) row[s] = -INFINITY; // the future
-        softmax(row, t0 + n, scale, &unused);
     }
+    softmax(P, room, n, t0 + n, scale, NULL);
 }
 
 // out (B*T,C) from qkv (B*T,3C). Writes the turned keys kt (B,H,D,room), room >= T, which
@@ -889,17 +866,6 @@ static void attention_forward(real *out, real *kt, real *p, real *work, const re
     }
 }
 
-// forward: p = softmax(scale s); so ds = scale p (dp - sum of p dp). Overwrites dp with
-// ds.
-ANY softmax_backward_any(real *dp, const real *p, real scale, int n) {
-    real sum = 0;
-    #pragma omp simd reduction(+ : sum)
-    for (int i = 0; i < n; i++) sum += p[i] * dp[i];
-    for (int i = 0; i < n; i++) dp[i] = scale * p[i] * (dp[i] - sum);
-}
-PER_CPU(softmax_backward, (real * dp, const real *p, real scale, int n),
-        (dp, p, scale, n))
-
 // forward: S = Q Kt / sqrt(D), P = softmax(S), O = P V; so, for each head,
 //     dV = Pt dO    dP = dO Vt    dS = P (dP - sum of P dP) / sqrt(D)    dQ = dS K    dK
 //     = dSt Q
@@ -910,6 +876,7 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
                                const real *kt, int B, int T, int room, int C, int H) {
     const int D = C / H;
     const size_t W = 3 * (size_t)C;
+    memset(dqkv, 0, sizeof(real) * B * T * W);
     #pragma omp parallel for
     for (int bh = 0; bh < B * H; bh++) {
         const size_t first = (size_t)(bh / H) * T * W + bh % H * D;
@@ -921,9 +888,6 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
              *dP = P + (size_t)QUERIES * room;
         real *vt = dP + (size_t)QUERIES * room;
         turn(vt, room, v, W, T, D);
-        for (int t = 0; t < T; t++)
-            memset(dk + t * W, 0, sizeof(real) * D),
-                memset(dv + t * W, 0, sizeof(real) * D);
         for (int t = 0, n; t < T; t += n) {
             n = T - t < QUERIES ? T - t : QUERIES;
             attention_weights(P, q + t * W, keys, t, n, D, C, room);
@@ -931,9 +895,7 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
                     n, t + n, D);
             product(dv, W, rows(dv, W), turned(P, room), rows(dO + (size_t)t * C, C),
                     t + n, D, n);
-            for (int i = 0; i < n; i++)
-                softmax_backward(dP + (size_t)i * room, P + (size_t)i * room,
-                                 1 / (real)sqrt((real)D), t + n);
+            softmax_backward(dP, P, room, n, t + n, 1 / root((real)D));
             product(dq + t * W, W, rows(NULL, 0), rows(dP, room), rows(k, W), n, D,
                     t + n);
             product(dk, W, rows(dk, W), turned(dP, room), rows(q + t * W, W), t + n, D,
@@ -1251,7 +1213,7 @@ static void mlp_forward(const Model *m, Acts *a, int l, real *out, const real *i
     const Layer *at = &m->layer[l];
     real *fc = a->layer[l].fc + (size_t)s.from * F;
     linear_forward(fc, in, w + at->fc_w, w + at->fc_b, N, C, F);
-    activation_forward(a->act, fc, m->c.act, N, F);
+    activation_forward(a->act, fc, m->c.act, N * F);
     linear_forward(out, a->act, w + at->out_w, w + at->out_b, N, F, C);
 }
 
@@ -1265,7 +1227,7 @@ static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *
     real *g = a->g;
     const Layer *at = &m->layer[l];
     linear_backward_input(a->dfc, a->wt, dout, w + at->out_w, N, F, C);
-    activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N, F);
+    activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N * F);
     linear_backward_weights(g + at->out_w, g + at->out_b, dout, a->act, N, F, C);
     linear_backward(din, g + at->fc_w, g + at->fc_b, a->wt, a->dfc, in, w + at->fc_w, N,
                     C, F);
@@ -1820,8 +1782,7 @@ static int draw(real *logits, real *sorted, int V, double temperature, int top_k
                 (logits[v] == sorted[top_k - 1] && ties-- <= 0))
                 logits[v] = -INFINITY;
     }
-    real unused;
-    softmax(logits, V, (real)(1 / temperature), &unused);
+    softmax(logits, V, 1, V, (real)(1 / temperature), NULL);
     double u = random_uniform(r);
     for (int v = 0; v < V; v++)
         if ((u -= logits[v]) < 0) return v;
@@ -2248,7 +2209,7 @@ static int *look(Training *t, const Options *o, int *T) {
 
 static void insist_on_attention(const Model *m, const char *file) {
     if (m->c.model == MLP)
-        die("%s is an MLP: it has no attention; gpt trace and gpt lens look into it", file);
+        die("%s is an MLP, without attention; gpt trace and gpt lens look into it", file);
 }
 
 // A token's name between quotes, cut or filled up to `width` columns of the terminal: a
@@ -2269,6 +2230,14 @@ static void put_name(const Vocab *v, int id, const char *quote, int width) {
 // A probability as a shade. The root tells small ones apart: '.' is 0.01 to 0.04, '@'
 // 0.81 to 1.
 static char shade(double p) { return " .:-=+*#%@"[p < 1 ? (int)(10 * sqrt(p)) : 9]; }
+static const char bar[] = "##############################"; // one '#' is 1/30
+
+static int likeliest(const real *p, int V) {
+    int best = 0;
+    for (int v = 1; v < V; v++)
+        if (p[v] > p[best]) best = v;
+    return best;
+}
 
 // A line of numbers: name and shape, then the first few of each of `parts` equal parts.
 static void show(const real *x, int n, int parts, const char *name, ...) {
@@ -2304,6 +2273,7 @@ static void show_scores(const Model *m, const Acts *a, const int *ids, int l, in
                         int T) {
     const int C = m->c.dim, H = m->c.heads, D = C / H;
     const real *q = a->layer[l].qkv + (size_t)t * 3 * C;
+    const real *p = a->p + (size_t)l * H * T * T;
     for (int first = 0; first < H; first += 4) {
         const int end = first + 4 < H ? first + 4 : H;
         printf("  scores and weights (%d,%d,%d)\n%26s", H, T, T, "");
@@ -2319,7 +2289,7 @@ static void show_scores(const Model *m, const Acts *a, const int *ids, int l, in
                 if (s > t)
                     printf(" masked |");
                 else
-                    printf(" %.4f |", (double)a->p[(((size_t)l * H + h) * T + t) * T + s]);
+                    printf(" %.4f |", (double)p[((size_t)h * T + t) * T + s]);
             }
         }
         putchar('\n');
@@ -2346,7 +2316,7 @@ static void trace_sublayer(const Model *m, Acts *a, const int *ids, int l, bool 
     } else {
         const real *fc = s->fc + (size_t)t * F;
         int zeros = 0;
-        activation(a->act, fc, m->c.act, F); // kept for the last layer only: once more
+        activation_forward(a->act, fc, m->c.act, F); // again: it keeps one layer's
         for (int i = 0; i < F; i++) zeros += a->act[i] == 0;
         show(fc, F, 1, "hidden (%d,%d)", T, F);
         show(a->act, F, 1, "after %s", m->c.act == RELU ? "ReLU" : "GELU");
@@ -2363,21 +2333,18 @@ static void trace_sublayer(const Model *m, Acts *a, const int *ids, int l, bool 
 // The logits after position t, and the ten likeliest characters.
 static void show_guess(const Model *m, Acts *a, int t, int T) {
     const int V = m->c.V;
-    real *p = reals(V), unused;
+    real *p = reals(V);
     head_forward(m, a, a->logits, a->last + (size_t)t * m->c.dim, 1);
     show(a->logits, V, 1, "logits (%d,%d)", T, V);
     memcpy(p, a->logits, sizeof(real) * V);
-    softmax(p, V, 1, &unused);
+    softmax(p, V, 1, V, 1, NULL);
     for (int i = 0; i < 10 && i < V; i++) {
-        int best = 0;
-        for (int v = 1; v < V; v++)
-            if (p[v] > p[best]) best = v;
+        const int best = likeliest(p, V);
+        const double sure = (double)p[best];
         printf("  %5d ", best);
         put_name(&m->vocab, best, "'", 8);
-        printf(" logit %8.4f probability %.4f ", (double)a->logits[best],
-               (double)p[best]);
-        for (int bar = (int)(30 * p[best] + (real)0.5); bar > 0; bar--) putchar('#');
-        putchar('\n');
+        printf(" logit %8.4f probability %.4f %.*s\n", (double)a->logits[best], sure,
+               (int)(30 * sure + 0.5), bar);
         p[best] = -1;
     }
     aligned_free(p);
@@ -2464,10 +2431,10 @@ static int attend(Options *o) {
 }
 
 // What the model would say if it ended before layer l (nostalgebraist 2020): the stream
-// there, the final norm with statistics of that stream, the head. Returns probabilities
-// (T,V); with l = L, they are the model's own. Overwrites a->y.
-static const real *lens_forward(const Model *m, Acts *a, int l, int T) {
-    const int C = m->c.dim, V = m->c.V;
+// there, the final norm with statistics of that stream, the head. Returns logits (T,V);
+// with l = L, they are the model's own. Overwrites a->y.
+static real *lens_forward(const Model *m, Acts *a, int l, int T) {
+    const int C = m->c.dim;
     const LayerActs *k = &a->layer[l];
     const real *x = l == m->c.layers           ? a->stream
                   : m->c.model == TRANSFORMER ? k->attn.x
@@ -2478,7 +2445,6 @@ static const real *lens_forward(const Model *m, Acts *a, int l, int T) {
         x = a->y;
     }
     head_forward(m, a, a->logits, x, T);
-    for (int t = 0; t < T; t++) softmax(a->logits + (size_t)t * V, V, 1, &a->loss[t]);
     return a->logits;
 }
 
@@ -2487,17 +2453,12 @@ static int lens(Options *o) {
     int T, *ids = look(&run, o, &T);
     const int L = run.m.c.layers, V = run.m.c.V;
     const Vocab *v = &run.m.vocab;
-    int *guess = allocate((size_t)(L + 1) * T, sizeof *guess);
-    real *sure = reals((size_t)(L + 1) * T);
-    for (int l = 0; l <= L; l++) {
-        const real *p = lens_forward(&run.m, &run.a, l, T);
-        for (int t = 0; t < T; t++, p += V) {
-            int *best = &guess[l * T + t];
-            for (int id = 1; id < V; id++)
-                if (p[id] > p[*best]) *best = id;
-            sure[l * T + t] = p[*best];
-        }
-    }
+    const size_t table = (size_t)T * V;
+    real *guess = reals((L + 1) * table); // (L+1,T,V)
+    for (int l = 0; l <= L; l++)
+        memcpy(guess + l * table, lens_forward(&run.m, &run.a, l, T),
+               sizeof(real) * table);
+    softmax(guess, V, (L + 1) * T, V, 1, NULL);
     FILE *f = open_csv(o->csv, "layer,position,character,guess,probability,right");
     printf("what comes next? [right]; '@' is sure\nposition    embedding ");
     for (int l = 0; l < L; l++) printf("layer %-4d", l);
@@ -2505,8 +2466,9 @@ static int lens(Options *o) {
         printf("\n%5d ", t);
         put_name(v, ids[t], "", 6);
         for (int l = 0; l <= L; l++) {
-            const int best = guess[l * T + t];
-            const double p = (double)sure[l * T + t];
+            const real *row = guess + l * table + (size_t)t * V;
+            const int best = likeliest(row, V);
+            const double p = (double)row[best];
             const bool right = t + 1 < T && best == ids[t + 1];
             putchar(right ? '[' : ' ');
             put_name(v, best, "", 2);
@@ -2522,8 +2484,7 @@ static int lens(Options *o) {
     putchar('\n');
     close_csv(f, o->csv);
     free(ids);
-    free(guess);
-    aligned_free(sure);
+    aligned_free(guess);
     training_free(&run);
     return 0;
 }
@@ -2574,39 +2535,37 @@ static int heads(Options *o) {
     const int H = t.m.c.heads, count = t.m.c.layers * H, most = t.m.c.context / 2,
               N = o->repeat ? o->repeat : most < 25 ? most : 25;
     if (N < 2 || N > most)
-        usage("--repeat %d: must be 2 to %d, the text must fit into the context twice", N,
-              most);
+        usage("--repeat %d: must be 2 to %d, half the model's context of %d", N, most,
+              t.m.c.context);
     t.a = acts_new(&t.m.c, 2 * N, 2 * N, false);
     t.a.p = reals((size_t)count * 4 * N * N);
     int *ids = allocate(2 * (size_t)N + 1 + t.m.c.V, sizeof *ids);
     HeadScore *score = allocate(count, sizeof *score);
     Random r = {(uint64_t)o->seed};
-    double first = 0, second = 0;
+    double loss[2] = {0};
     head_turn(&t.m, &t.a);
     for (int i = 0; i < DRAWS; i++) {
         draw_repeated(ids, N, t.m.c.V, ids + 2 * N + 1, &r);
         loss_forward(&t.m, &t.a, ids, ids + 1, 1, 2 * N);
         score_heads(&t.a, score, count, N, 1.0 / DRAWS / (N - 1));
-        for (int j = 0; j < N; j++) first += (double)t.a.loss[j] / DRAWS / N;
-        for (int j = N + 1; j < 2 * N; j++)
-            second += (double)t.a.loss[j] / DRAWS / (N - 1);
+        for (int j = 0; j < 2 * N; j++) // what follows the first half can't be known
+            if (j != N) loss[j > N] += (double)t.a.loss[j] / DRAWS / (j > N ? N - 1 : N);
     }
     for (int i = 0; i < count; i++) score[i].layer = i / H, score[i].head = i % H;
     qsort(score, count, sizeof *score, by_induction);
     FILE *f = open_csv(o->csv, "layer,head,induction,previous,first");
     for (int i = 0; i < count; i++) {
         const HeadScore *s = &score[i];
-        printf("layer %d head %d induction %.4f previous %.4f first %.4f ", s->layer,
-               s->head, s->induction, s->previous, s->first);
-        for (int bar = (int)(30 * s->induction + 0.5); bar > 0; bar--) putchar('#');
-        putchar('\n');
+        printf("layer %d head %d induction %.4f previous %.4f first %.4f %.*s\n",
+               s->layer, s->head, s->induction, s->previous, s->first,
+               (int)(30 * s->induction + 0.5), bar);
         if (f)
             fprintf(f, "%d,%d,%.6f,%.6f,%.6f\n", s->layer, s->head, s->induction,
                     s->previous, s->first);
     }
     close_csv(f, o->csv);
-    printf("loss first half %.4f second half %.4f (%d characters, %d draws)\n", first,
-           second, N, DRAWS);
+    printf("loss first half %.4f second half %.4f (%d characters, %d draws)\n", loss[0],
+           loss[1], N, DRAWS);
     free(ids);
     free(score);
     training_free(&t);
@@ -2795,7 +2754,8 @@ static int tune(Options *o) {
     load_model(&t, o);
     insist_on_attention(&t.m, o->file);
     const Config *c = &t.m.c;
-    if (o->rank > c->dim) usage("--rank %d: at most the model's --dim %d", o->rank, c->dim);
+    if (o->rank > c->dim)
+        usage("--rank %d: at most the model's --dim %d", o->rank, c->dim);
     Corpus old = read_corpus(o->old, NULL, &t.m.vocab);
     t.text = read_corpus(o->data, NULL, &t.m.vocab);
     if (t.text.train.n < (size_t)c->context + 1)
@@ -2834,44 +2794,25 @@ static int tune(Options *o) {
 // instruction set.
 
 #ifdef __GNUC__
-typedef void Tile(real *c, size_t c_row, Matrix start, Matrix a, const real *b,
-                  size_t b_row, int K);
+typedef void Tile(real *c, size_t c_row, const real *start, size_t start_row, const real *a,
+                  size_t a_row, size_t a_col, const real *b, size_t b_row, int K);
 
-#define TILE(name, TARGET, BYTES, TALL, VECTORS)                                        \
-    TARGET static void name(real *c, size_t c_row, Matrix start, Matrix a,              \
-                            const real *b, size_t b_row, int K) {                       \
-        typedef real Vector                                                             \
-            __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));      \
-        enum { LANES = BYTES / sizeof(real) };                                          \
-        Vector sum[TALL][VECTORS];                                                      \
-        for (int i = 0; i < TALL; i++)                                                  \
-            for (int j = 0; j < VECTORS; j++)                                           \
-                sum[i][j] = start.at                                                    \
-                              ? *(const Vector *)(start.at + i * start.row + j * LANES) \
-                              : (Vector){0};                                            \
-        for (int k = 0; k < K; k++, b += b_row)                                         \
-            for (int i = 0; i < TALL; i++)                                              \
-                for (int j = 0; j < VECTORS; j++)                                       \
-                    sum[i][j] +=                                                        \
-                        a.at[i * a.row + k * a.col] * *(const Vector *)(b + j * LANES); \
-        for (int i = 0; i < TALL; i++)                                                  \
-            for (int j = 0; j < VECTORS; j++)                                           \
-                *(Vector *)(c + i * c_row + j * LANES) = sum[i][j];                     \
-    }
-
-// Tiles of one, two and three vectors, with all rows and with a single one.
-#define TILES(name, TARGET, BYTES, TALL)    \
-    TILE(name##_1, TARGET, BYTES, TALL, 1)  \
-    TILE(name##_2, TARGET, BYTES, TALL, 2)  \
-    TILE(name##_3, TARGET, BYTES, TALL, 3)  \
-    TILE(name##_row_1, TARGET, BYTES, 1, 1) \
-    TILE(name##_row_2, TARGET, BYTES, 1, 2) \
-    TILE(name##_row_3, TARGET, BYTES, 1, 3)
-#define KERNEL(name, BYTES, TALL)                                     \
-    {                                                                 \
-        TALL, BYTES / sizeof(real), {name##_1, name##_2, name##_3}, { \
-            name##_row_1, name##_row_2, name##_row_3                  \
-        }                                                             \
+#define TILE(name, TARGET, BYTES, TALL, VECTORS)                                              \
+    TARGET static void name(real *c, size_t c_row, const real *start, size_t start_row,       \
+                            const real *a, size_t a_row, size_t a_col, const real *b,         \
+                            size_t b_row, int K) {                                            \
+        typedef real V __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias)); \
+        enum { LANES = BYTES / sizeof(real) };                                                \
+        V sum[TALL][VECTORS];                                                                 \
+        for (int i = 0; i < TALL; i++)                                                        \
+            for (int j = 0; j < VECTORS; j++)                                                 \
+                sum[i][j] = start ? *(const V *)(start + i * start_row + j * LANES) : (V){0}; \
+        for (; K > 0; K--, a += a_col, b += b_row)                                            \
+            for (int i = 0; i < TALL; i++)                                                    \
+                for (int j = 0; j < VECTORS; j++)                                             \
+                    sum[i][j] += a[i * a_row] * *(const V *)(b + j * LANES);                  \
+        for (int i = 0; i < TALL; i++)                                                        \
+            for (int j = 0; j < VECTORS; j++) *(V *)(c + i * c_row + j * LANES) = sum[i][j];  \
     }
 
 typedef struct {
@@ -2879,69 +2820,75 @@ typedef struct {
     Tile *tile[3], *row[3]; // by the number of vectors - 1
 } Kernel;
 
+// Tiles of one, two and three vectors, with all rows and with a single one.
+#define TILES(name, TARGET, BYTES, TALL)                                                      \
+    TILE(name##_1, TARGET, BYTES, TALL, 1)                                                    \
+    TILE(name##_2, TARGET, BYTES, TALL, 2)                                                    \
+    TILE(name##_3, TARGET, BYTES, TALL, 3)                                                    \
+    TILE(name##_row_1, TARGET, BYTES, 1, 1)                                                   \
+    TILE(name##_row_2, TARGET, BYTES, 1, 2)                                                   \
+    TILE(name##_row_3, TARGET, BYTES, 1, 3)                                                   \
+    static const Kernel name = {TALL,                                                         \
+                                BYTES / sizeof(real),                                         \
+                                {name##_1, name##_2, name##_3},                               \
+                                {name##_row_1, name##_row_2, name##_row_3}};
+
 TILES(sse, , 16, 4)
 #ifdef __x86_64__
 TILES(avx2, FOR_AVX2, 32, 4)
 TILES(avx512, FOR_AVX512, 64, 8)
-static const Kernel kernels[] = {[SSE] = KERNEL(sse, 16, 4),
-                                 [AVX2] = KERNEL(avx2, 32, 4),
-                                 [AVX512] = KERNEL(avx512, 64, 8)};
+static const Kernel *const kernels[] = {[SSE] = &sse, [AVX2] = &avx2, [AVX512] = &avx512};
 #else
-static const Kernel kernels[] = {[SSE] = KERNEL(sse, 16, 4)};
+static const Kernel *const kernels[] = {[SSE] = &sse};
 #endif
 
-enum {
-    DEEP = 256,
-    WIDEST = 3 * LINE
-}; // k in slices whose part of b stays in the first cache
+enum { DEEP = 256, WIDEST = 3 * LINE }; // k in slices whose part of b stays in the first cache
 
 // One tile whose right edge lies beyond the matrix: computed beside it, then copied.
 static void tile_at_edge(Tile *tile, int tall, int width, int left, real *c, size_t c_row,
-                         Matrix start, Matrix a, const real *b, int K) {
+                         const real *start, size_t start_row, const real *a, size_t a_row,
+                         size_t a_col, const real *b, int K) {
     real beside[8 * WIDEST] = {0};
-    for (int i = 0; i < tall && start.at; i++)
-        memcpy(beside + i * width, start.at + i * start.row, sizeof(real) * left);
-    tile(beside, width, start.at ? rows(beside, width) : start, a, b, width, K);
+    for (int i = 0; i < tall && start; i++)
+        memcpy(beside + i * width, start + i * start_row, sizeof(real) * left);
+    tile(beside, width, start ? beside : NULL, width, a, a_row, a_col, b, width, K);
     for (int i = 0; i < tall; i++)
         memcpy(c + i * c_row, beside + i * width, sizeof(real) * left);
 }
 
-static void product_fast(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
-                         int N, int K) {
-    const Kernel *kernel = &kernels[path];
+// One slice of k: M rows of c, as tiles of up to three vectors beside each other.
+static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
+                          int K) {
+    const Kernel *kernel = kernels[path];
     const int lanes = kernel->lanes;
     real edge[DEEP * WIDEST]; // the last columns of b, filled up with zeros
-    for (int k = 0; k < K; k += DEEP) {
-        const int deep = K - k < DEEP ? K - k : DEEP;
-        for (int j = 0, width; j < N; j += width) {
-            const int left = N - j,
-                      vectors =
-                          left > 2 * lanes && (left <= 3 * lanes || left > 4 * lanes) ? 3
-                          : left > lanes                                              ? 2
-                                                                                      : 1;
-            const real *bj = b.at + k * b.row + j;
-            width = vectors * lanes;
-            if (width > left) {
-                memset(edge, 0, sizeof(real) * deep * width);
-                for (int d = 0; d < deep; d++)
-                    memcpy(edge + d * width, bj + d * b.row, sizeof(real) * left);
-            }
-            for (int i = 0, tall; i < M; i += tall) {
-                tall = M - i >= kernel->tall ? kernel->tall : 1;
-                Tile *tile =
-                    tall > 1 ? kernel->tile[vectors - 1] : kernel->row[vectors - 1];
-                Matrix from = {start.at ? start.at + i * start.row + j : NULL, start.row,
-                               1};
-                Matrix ai = {a.at + i * a.row + k * a.col, a.row, a.col};
-                if (width > left)
-                    tile_at_edge(tile, tall, width, left, c + i * c_row + j, c_row, from,
-                                 ai, edge, deep);
-                else
-                    tile(c + i * c_row + j, c_row, from, ai, bj, b.row, deep);
-            }
+    for (int j = 0, width; j < N; j += width) {
+        const int left = N - j, needed = (left + lanes - 1) / lanes;
+        const int vectors = needed == 4 ? 2 : needed < 3 ? needed : 3;
+        const real *bj = b.at + j, *from = start.at ? start.at + j : NULL;
+        width = vectors * lanes;
+        for (int k = 0; k < K && width > left; k++) {
+            memset(edge + k * width, 0, sizeof(real) * width);
+            memcpy(edge + k * width, bj + k * b.row, sizeof(real) * left);
         }
-        start = rows(c, (int)c_row);
+        for (int i = 0, tall; i < M; i += tall) {
+            tall = M - i >= kernel->tall ? kernel->tall : 1;
+            Tile *tile = tall > 1 ? kernel->tile[vectors - 1] : kernel->row[vectors - 1];
+            const real *s = from ? from + i * start.row : NULL, *ai = a.at + i * a.row;
+            real *ci = c + i * c_row + j;
+            if (width > left)
+                tile_at_edge(tile, tall, width, left, ci, c_row, s, start.row, ai, a.row, a.col,
+                             edge, K);
+            else tile(ci, c_row, s, start.row, ai, a.row, a.col, bj, b.row, K);
+        }
     }
+}
+
+static void product_fast(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
+                         int K) {
+    for (int k = 0; k < K; k += DEEP, start = rows(c, (int)c_row))
+        product_slice(c, c_row, start, (Matrix){a.at + k * a.col, a.row, a.col},
+                      (Matrix){b.at + k * b.row, b.row, 1}, M, N, K - k < DEEP ? K - k : DEEP);
 }
 #endif
 

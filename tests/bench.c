@@ -174,8 +174,8 @@ static void run_norms(void *data) {
 static void run_activation(void *data) {
     Bench *b = data;
     for (int l = 0; l < b->m.c.layers; l++) {
-        activation_forward(b->a.act, b->a.layer[l].fc, b->m.c.act, b->micro * b->T, b->m.c.hidden);
-        activation_backward(b->a.act, b->a.dfc, b->a.layer[l].fc, b->m.c.act, b->micro * b->T, b->m.c.hidden);
+        activation_forward(b->a.act, b->a.layer[l].fc, b->m.c.act, b->micro * b->T * b->m.c.hidden);
+        activation_backward(b->a.act, b->a.dfc, b->a.layer[l].fc, b->m.c.act, b->micro * b->T * b->m.c.hidden);
     }
 }
 

@@ -35,7 +35,7 @@ for path in plain sse avx2 avx512; do
     fi
 done
 
-for shape in '--layers 1 --heads 1 --dim 3 --hidden 1 --context 1' \
+for shape in '--layers 1 --heads 1 --dim 3 --hidden 1 --context 1 --act gelu' \
     '--layers 1 --heads 1 --dim 5 --hidden 3 --context 2' \
     '--layers 3 --heads 5 --dim 5 --hidden 7 --context 9' \
     '--layers 1 --heads 2 --dim 6 --hidden 8 --context 70' \

@@ -159,16 +159,15 @@ static void lens_layers(void) {
         const Model *m = &t.m;
         const int C = m->c.dim;
         head_forward(m, &t.a, t.a.logits, t.a.last, T);
-        real *own = malloc(sizeof(real) * T * V), unused;
+        real *own = malloc(sizeof(real) * T * V);
         memcpy(own, t.a.logits, sizeof(real) * T * V);
-        for (int i = 0; i < T; i++) softmax(own + i * V, V, 1, &unused);
         const real *lens = lens_forward(m, &t.a, m->c.layers, T);
         HOLDS(!memcmp(own, lens, sizeof(real) * T * V));
         lens = lens_forward(m, &t.a, 1, T);
         const Sublayer *k = &t.a.layer[0].mlp;
         for (int i = 0; i < T; i++) {
             const real *x = (m->c.norm == PRE ? k->sum : k->y) + i * C;
-            double y[12], mean = 0, squares = 0, p[V], sum = 0;
+            double y[12], mean = 0, squares = 0;
             for (int c = 0; c < C; c++) mean += (double)x[c] / C;
             for (int c = 0; c < C; c++) squares += (x[c] - mean) * (x[c] - mean) / C;
             for (int c = 0; c < C; c++)
@@ -177,11 +176,10 @@ static void lens_layers(void) {
                                                    m->p.w[m->normf_gain + c] +
                                                m->p.w[m->normf_bias + c];
             for (int v = 0; v < V; v++) {
-                p[v] = 0;
-                for (int c = 0; c < C; c++) p[v] += y[c] * m->p.w[m->head + v * C + c];
-                sum += p[v] = exp(p[v]);
+                double logit = 0;
+                for (int c = 0; c < C; c++) logit += y[c] * m->p.w[m->head + v * C + c];
+                CLOSE(lens[i * V + v], logit, 1e-4);
             }
-            for (int v = 0; v < V; v++) CLOSE(lens[i * V + v], p[v] / sum, 1e-4);
         }
         free(own);
         free(ids);
@@ -300,9 +298,9 @@ static void traced_numbers(void) {
         for (int v = 1; v < V; v++)
             if (t.a.logits[v] > t.a.logits[best]) best = v;
         numbers(text, "\nhead\n", " logit ", &t.a.logits[best], 1, " ");
-        real unused;
-        softmax(t.a.logits, V, 1, &unused);
-        numbers(text, "\nhead\n", " probability ", &t.a.logits[best], 1, " ");
+        double sum = 0;
+        for (int v = 0; v < V; v++) sum += exp((double)t.a.logits[v] - (double)t.a.logits[best]);
+        numbers(text, "\nhead\n", " probability ", &(real){(real)(1 / sum)}, 1, " ");
         free(text);
         free(ids);
         training_free(&t);
@@ -401,6 +399,7 @@ static void adapter_gradient(void) {
         Training t = wide(c);
         t.m.p.g = reals(t.m.p.size);
         t.a = acts_new(&c, B * T, T, true);
+        acts_share(&t.a, &t.m, 1, true);
         Adapter d = adapter_new(&t.m, 3, 4, &test_random);
         params_train(&d.p);
         for (size_t i = 0; i < d.p.size; i++) d.p.w[i] = (real)any(0.3);
