@@ -59,7 +59,8 @@ build/flags: always
 	echo "$$flags" > build/openmp; \
 	echo "$(CC) -O3 $(CFLAGS) $$flags" > build/flags.new; \
 	if cmp -s build/flags.new build/flags; then rm build/flags.new; \
-	else mv build/flags.new build/flags; fi
+	else mv build/flags.new build/flags; \
+	rm -f build/gpt build/bench build/ngram build/stories; fi
 
 test: always
 	@CC="$(CC)" ./test.sh $(ARGS)

@@ -13,8 +13,8 @@
 //     repeat a few thousand times:
 //         x, y   = windows of the text, and the same windows one character later
 //         logits = model(x, w)                       sections 2, 3, 5, 6: forward
-//         loss   = cross_entropy(logits, y)          section 3: how surprised was the
-//         model? dw     = how the loss changes with w       sections 2, 3, 5, 6: backward
+//         loss   = cross_entropy(logits, y)          section 3: how surprised was it?
+//         dw     = how the loss changes with w       sections 2, 3, 5, 6: backward
 //         w      = adam(w, dw)                       section 7: a small step downhill
 //     repeat:
 //         p      = softmax(model(text so far) / temperature)
@@ -23,7 +23,7 @@
 // Letters for sizes, the same everywhere:
 //     B stories side by side    T positions in a window    N = B*T rows of activations
 //     C channels ("dim")        H heads    D = C/H         F hidden units of the MLP
-//     L layers                  V different tokens (the characters and one end-of-text
+//     L layers                  V different tokens (characters, and one end-of-text
 //     token)
 // Arrays are row-major; the shape stands beside each in brackets: (N,C) has N rows of C
 // numbers.
@@ -60,13 +60,20 @@
 #endif
 #ifdef _OPENMP
 #include <omp.h>
+#define OPENMP "yes"
 #else
+#define OPENMP "no"
 static int omp_get_max_threads(void) { return 1; }
 static int omp_get_thread_num(void) { return 0; }
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
 #define VERSION "1.0"
+#ifdef __VERSION__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "unknown"
+#endif
 #ifndef REAL
 #define REAL float // cc -DREAL=double builds the same program in double precision
 #endif
@@ -169,12 +176,9 @@ static Path path;
     FOR_AVX512 static void name##_avx512 parameters { name##_any arguments; } \
     FOR_AVX2 static void name##_avx2 parameters { name##_any arguments; }     \
     static void name parameters {                                             \
-        if (path == AVX512)                                                   \
-            name##_avx512 arguments;                                          \
-        else if (path == AVX2)                                                \
-            name##_avx2 arguments;                                            \
-        else                                                                  \
-            name##_any arguments;                                             \
+        if (path == AVX512) name##_avx512 arguments;                          \
+        else if (path == AVX2) name##_avx2 arguments;                         \
+        else name##_any arguments;                                            \
     }
 #else
 #define PER_CPU(name, parameters, arguments) \
@@ -195,8 +199,7 @@ enum { CODE_POINTS = 0x110000, MOST_TOKENS = 65535 };
 typedef struct {
     int V;            // characters + 1
     uint32_t *points; // (V-1) code points, ascending
-    int *
-        index; // (CODE_POINTS) id + 1, or 0 for a character that is not in the vocabulary
+    int *index;       // (CODE_POINTS) id + 1, or 0 for a character that is not in it
 } Vocab;
 
 typedef struct {
@@ -215,19 +218,19 @@ typedef struct {
 // The length in bytes of the UTF-8 character at s, its code point in *point; 0 when
 // invalid: cut short, longer than needed, a surrogate, or beyond U+10FFFF.
 static int decode(const unsigned char *s, size_t left, uint32_t *point) {
-    if (left && s[0] < 0x80) return *point = s[0], 1;
-    int length = !left                       ? 0
-               : s[0] >= 0xf0 && s[0] < 0xf8 ? 4
-               : s[0] >= 0xe0                ? 3
-               : s[0] >= 0xc0                ? 2
-                                             : 0;
-    if (!length || s[0] >= 0xf8 || left < (size_t)length) return 0;
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    if (!left) return 0;
+    if (s[0] < 0x80) return *point = s[0], 1;
+    const int length = s[0] < 0xc0 || s[0] >= 0xf8 ? 0
+                     : s[0] < 0xe0                 ? 2
+                     : s[0] < 0xf0                 ? 3
+                                                   : 4;
+    if (!length || left < (size_t)length) return 0;
     uint32_t c = s[0] & (0x7f >> length);
     for (int i = 1; i < length; i++) {
         if ((s[i] & 0xc0) != 0x80) return 0;
         c = c << 6 | (s[i] & 0x3f);
     }
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
     if (c < least[length] || c >= CODE_POINTS || (c >= 0xd800 && c < 0xe000)) return 0;
     return *point = c, length;
 }
@@ -245,15 +248,12 @@ static int encode(uint32_t c, char *out) {
 // A token as something to print on one line: "a", "\n", "<eot>", "U+0007". Returns out
 // (16 bytes).
 static char *token_name(const Vocab *v, int id, char *out) {
-    uint32_t c = id < v->V - 1 ? v->points[id] : 0;
-    if (id == v->V - 1)
-        strcpy(out, "<eot>");
-    else if (c == '\n' || c == '\t' || c == '\r')
-        sprintf(out, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
-    else if (c < 32 || (c >= 127 && c < 160))
-        sprintf(out, "U+%04X", (unsigned)c);
-    else
-        encode(c, out);
+    const uint32_t c = id < v->V - 1 ? v->points[id] : 0;
+    const char *escape = c ? strchr("\nn\tt\rr", (int)c) : NULL;
+    if (id == v->V - 1) strcpy(out, "<eot>");
+    else if (escape && c < 32) sprintf(out, "\\%c", escape[1]);
+    else if (c < 32 || (c >= 127 && c < 160)) sprintf(out, "U+%04X", (unsigned)c);
+    else encode(c, out);
     return out;
 }
 
@@ -262,10 +262,7 @@ static char *token_name(const Vocab *v, int id, char *out) {
 static void put_csv_token(FILE *f, const Vocab *v, int id) {
     char name[16];
     token_name(v, id, name);
-    if (*name == '"' || *name == ',')
-        fprintf(f, "\"%s%s\"", *name == '"' ? "\"" : "", name);
-    else
-        fputs(name, f);
+    fprintf(f, strchr(",\"", *name) ? *name == '"' ? "\"\"%s\"" : "\"%s\"" : "%s", name);
 }
 
 // The whole file, with line ends of Windows turned into "\n" and a byte-order mark
@@ -329,10 +326,8 @@ static size_t walk(const unsigned char *s, size_t n, const char *file, uint64_t 
                 die("%s: byte %zu is not UTF-8; if the file is Latin-1, convert it: "
                     "iconv -f LATIN1 -t UTF-8 %s > utf8.txt",
                     file, at, file);
-            if (out)
-                out[tokens] = (Token)(v->index[c] - 1);
-            else
-                counts[c]++;
+            if (out) out[tokens] = (Token)(v->index[c] - 1);
+            else counts[c]++;
             at += (size_t)length;
         }
         if (out) out[tokens] = (Token)(v->V - 1);
@@ -359,19 +354,14 @@ static Vocab vocab_new(int characters) {
 // Ends the program with the characters of a text that the vocabulary lacks, if there are
 // any.
 static void check_known(const uint64_t *counts, const Vocab *v, const char *file) {
-    char list[200] = "", name[5];
+    char list[240] = "", name[5];
     int unknown = 0;
     for (uint32_t c = 0; c < CODE_POINTS; c++) {
-        if (!counts[c] || v->index[c]) continue;
-        size_t used = strlen(list);
-        if (unknown++ < 5 && c >= 32)
-            encode(c, name);
-        else
-            name[0] = 0;
-        if (unknown <= 5)
-            snprintf(list + used, sizeof list - used, "%s'%s' (U+%04X) %llu times",
-                     unknown > 1 ? ", " : "", name, (unsigned)c,
-                     (unsigned long long)counts[c]);
+        if (!counts[c] || v->index[c] || unknown++ >= 5) continue;
+        name[c < 32 ? 0 : encode(c, name)] = 0;
+        const size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s'%s' (U+%04X) %llu times",
+                 used ? ", " : "", name, (unsigned)c, (unsigned long long)counts[c]);
     }
     if (unknown)
         die("%s has %d character%s that the model's vocabulary lacks: %s%s; replace or "
@@ -513,53 +503,60 @@ static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R
     for (int i = 0; i < R; i += SIDE)
         for (int j = 0; j < C; j++)
             if (i + SIDE <= R)
-                for (int k = 0; k < SIDE; k++) out[j * out_row + i + k] = in[(i + k) * in_row + j];
+                for (int k = 0; k < SIDE; k++)
+                    out[j * out_row + i + k] = in[(i + k) * in_row + j];
             else
                 for (int k = i; k < R; k++) out[j * out_row + k] = in[k * in_row + j];
 }
 
-// y (N,O) = x (N,I) w (I,O) + b (O)
-static void linear_forward(real *y, const real *x, const real *w, const real *b, int N,
-                           int I, int O) {
-    matmul(y, O, rows(b, 0), rows(x, I), rows(w, O), N, O, I);
+typedef struct {
+    size_t w,
+        b; // where the matrix (I,O) and the bias (O) begin in the array of all weights
+    int I, O;
+} Linear;
+
+// y (N,O) = x (N,I) W + b, with W and b in the array w.
+static void linear_forward(real *y, const real *x, const real *w, Linear k, int N) {
+    matmul(y, k.O, rows(w + k.b, 0), rows(x, k.I), rows(w + k.w, k.O), N, k.O, k.I);
 }
 
-// forward: y = x w + b. Three products, one for each of the three: with dy (N,O),
-//     dx = dy wt    dw += xt dy    db += the sum of the rows of dy (a product with a row
-//     of ones)
-static void linear_backward_weights(real *dw, real *db, const real *dy, const real *x,
-                                    int N, int I, int O) {
+// forward: y = x W + b. Three products, one for each of the three: with dy (N,O),
+//     dx = dy Wt    dW += xt dy    db += the sum of the rows of dy (a row of ones times
+//     dy)
+static void linear_backward_weights(real *g, const real *dy, const real *x, Linear k,
+                                    int N) {
     static const real one = 1;
-    matmul(db, O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, O), 1, O, N);
-    matmul(dw, O, rows(dw, O), turned(x, I), rows(dy, O), I, O, N);
+    real *dW = g + k.w, *db = g + k.b;
+    matmul(db, k.O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), 1, k.O, N);
+    matmul(dW, k.O, rows(dW, k.O), turned(x, k.I), rows(dy, k.O), k.I, k.O, N);
 }
 
-// Overwrites dx (N,I), and wt (O,I), which receives w turned.
-static void linear_backward_input(real *dx, real *wt, const real *dy, const real *w, int N,
-                                  int I, int O) {
-    turn(wt, I, w, O, I, O);
-    matmul(dx, I, rows(NULL, 0), rows(dy, O), rows(wt, I), N, I, O);
+// Overwrites dx (N,I), and turned_w (O,I), which receives W turned.
+static void linear_backward_input(real *dx, real *turned_w, const real *dy, const real *w,
+                                  Linear k, int N) {
+    turn(turned_w, k.I, w + k.w, k.O, k.I, k.O);
+    matmul(dx, k.I, rows(NULL, 0), rows(dy, k.O), rows(turned_w, k.I), N, k.I, k.O);
 }
 
-static void linear_backward(real *dx, real *dw, real *db, real *wt, const real *dy,
-                            const real *x, const real *w, int N, int I, int O) {
-    linear_backward_weights(dw, db, dy, x, N, I, O);
-    linear_backward_input(dx, wt, dy, w, N, I, O);
+static void linear_backward(real *dx, real *g, real *turned_w, const real *dy,
+                            const real *x, const real *w, Linear k, int N) {
+    linear_backward_weights(g, dy, x, k, N);
+    linear_backward_input(dx, turned_w, dy, w, k, N);
 }
 
 // 3. Layers
 //
-// The small functions between the matrix products: embedding, layer norm, ReLU and GELU, softmax
-// and cross-entropy. Each takes N rows and treats every row alone; each backward stands right
-// below its forward. A backward ADDS into gradients of weights and of the stream; its comment
-// names what it overwrites.
+// The small functions between the matrix products: embedding, layer norm, ReLU and GELU,
+// softmax and cross-entropy. Each takes N rows and treats every row alone; each backward
+// stands right below its forward. A backward ADDS into gradients of weights and of the
+// stream; its comment names what it overwrites.
 
 INLINE real root(real x) {
     return sizeof(real) == sizeof(double) ? (real)sqrt((double)x) : (real)sqrtf((float)x);
 }
 
-// e^x. In float: e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2, and the school book's
-// series for e^r; plain arithmetic that compilers turn into vector instructions.
+// e^x. In float: e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2, and the school
+// book's series for e^r; plain arithmetic that compilers turn into vector instructions.
 INLINE real e_to(real x) {
     if (sizeof(real) == sizeof(double)) return (real)exp((double)x);
     const float cut = x < -87 ? -87 : x > 88 ? 88 : (float)x;
@@ -575,20 +572,21 @@ INLINE real e_to(real x) {
     return x < -87 ? 0 : (real)(series * n);
 }
 
-// x (N,C): row r is the embedding of ids[r], plus the vector of its position; wpe may be NULL.
-// The N rows are stories of T positions, of which the first has the number t0.
-static void embedding_forward(real *x, const int *ids, const real *wte, const real *wpe, int N,
-                              int T, int t0, int C) {
+// x (N,C): row r is the embedding of ids[r], plus the vector of its position; wpe may be
+// NULL. The N rows are stories of T positions, of which the first has the number t0.
+static void embedding_forward(real *x, const int *ids, const real *wte, const real *wpe,
+                              int N, int T, int t0, int C) {
     for (int r = 0; r < N; r++, x += C) {
-        const real *token = wte + (size_t)ids[r] * C, *position = wpe + (size_t)(t0 + r % T) * C;
+        const real *token = wte + (size_t)ids[r] * C,
+                   *position = wpe + (size_t)(t0 + r % T) * C;
         for (int c = 0; c < C; c++) x[c] = wpe ? token[c] + position[c] : token[c];
     }
 }
 
-// forward: x[r] = wte[ids[r]] + wpe[t]; so each row of dx is added to the two rows that it came
-// from. dwpe may be NULL.
-static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int *ids, int N,
-                               int T, int C) {
+// forward: x[r] = wte[ids[r]] + wpe[t]; so each row of dx is added to the two rows that
+// it came from. dwpe may be NULL.
+static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int *ids,
+                               int N, int T, int C) {
     for (int r = 0; r < N; r++, dx += C) {
         real *token = dwte + (size_t)ids[r] * C, *position = dwpe + (size_t)(r % T) * C;
         for (int c = 0; c < C; c++) token[c] += dx[c];
@@ -596,10 +594,18 @@ static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int
     }
 }
 
-// Layer norm (Ba, Kiros and Hinton 2016): each row of x (N,C) to mean 0 and variance 1, then a
-// gain and a bias (C) per channel. mean (N) and scale (N), one over the deviation, are kept.
-ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real *gain,
-                     const real *bias, int N, int C) {
+typedef struct {
+    size_t gain, bias; // where these (C) begin in the array of all weights
+    int C;
+} Norm;
+
+// Layer norm (Ba, Kiros and Hinton 2016): each row of x (N,C) to mean 0 and variance 1,
+// then a gain and a bias per channel. mean (N) and scale (N), one over the deviation, are
+// kept.
+ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real *w,
+                     Norm k, int N) {
+    const real *gain = w + k.gain, *bias = w + k.bias;
+    const int C = k.C;
     for (int r = 0; r < N; r++, x += C, y += C) {
         real sum = 0, squares = 0;
         #pragma omp simd reduction(+ : sum)
@@ -607,23 +613,25 @@ ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real
         const real m = sum / (real)C;
         #pragma omp simd reduction(+ : squares)
         for (int c = 0; c < C; c++) squares += (x[c] - m) * (x[c] - m);
-        const real s = 1 / root(squares / (real)C + (real)1e-5); // epsilon inside the root
+        const real s =
+            1 / root(squares / (real)C + (real)1e-5); // epsilon inside the root
         for (int c = 0; c < C; c++) y[c] = (x[c] - m) * s * gain[c] + bias[c];
         mean[r] = m;
         scale[r] = s;
     }
 }
 PER_CPU(norm_forward,
-        (real * y, real *mean, real *scale, const real *x, const real *gain, const real *bias,
-         int N, int C),
-        (y, mean, scale, x, gain, bias, N, C))
+        (real * y, real *mean, real *scale, const real *x, const real *w, Norm k, int N),
+        (y, mean, scale, x, w, k, N))
 
 // forward: n = (x - mean) scale, y = n gain + bias; so dgain += dy n, dbias += dy. With
 // dn = dy gain, the mean takes away the average of dn, the deviation its part along n:
 //     dx += scale (dn - avg(dn) - n avg(dn n))
-ANY norm_backward_any(real *restrict dx, real *restrict dgain, real *restrict dbias,
-                      const real *dy, const real *x, const real *mean, const real *scale,
-                      const real *gain, int N, int C) {
+ANY norm_backward_any(real *restrict dx, real *g, const real *dy, const real *x,
+                      const real *mean, const real *scale, const real *w, Norm k, int N) {
+    const real *gain = w + k.gain;
+    real *restrict dgain = g + k.gain, *restrict dbias = g + k.bias;
+    const int C = k.C;
     for (int r = 0; r < N; r++, dx += C, dy += C, x += C) {
         const real m = mean[r], s = scale[r];
         real sum = 0, along = 0;
@@ -643,14 +651,14 @@ ANY norm_backward_any(real *restrict dx, real *restrict dgain, real *restrict db
     }
 }
 PER_CPU(norm_backward,
-        (real * dx, real *dgain, real *dbias, const real *dy, const real *x, const real *mean,
-         const real *scale, const real *gain, int N, int C),
-        (dx, dgain, dbias, dy, x, mean, scale, gain, N, C))
+        (real * dx, real *g, const real *dy, const real *x, const real *mean,
+         const real *scale, const real *w, Norm k, int N),
+        (dx, g, dy, x, mean, scale, w, k, N))
 
 typedef enum { RELU, GELU } Activation;
 
-// GELU(x) = x s(z) with s(z) = 1 / (1 + e^-z) and z = x (k + k3 x^2): the tanh form of Hendrycks
-// and Gimpel 2016, since (1 + tanh(z/2)) / 2 = s(z).
+// GELU(x) = x s(z) with s(z) = 1 / (1 + e^-z) and z = x (k + k3 x^2): the tanh form of
+// Hendrycks and Gimpel 2016, since (1 + tanh(z/2)) / 2 = s(z).
 #define GELU_K (real)1.5957691216057308
 #define GELU_K3 (real)(1.5957691216057308 * 0.044715)
 
@@ -660,18 +668,20 @@ ANY activation_forward_any(real *y, const real *x, Activation kind, int n) {
     for (int i = 0; i < n && kind == GELU; i++)
         y[i] = x[i] / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * x[i] * x[i])));
 }
-PER_CPU(activation_forward, (real * y, const real *x, Activation kind, int n), (y, x, kind, n))
+PER_CPU(activation_forward, (real * y, const real *x, Activation kind, int n),
+        (y, x, kind, n))
 
-// forward: y = relu(x); so dx = dy where x > 0. y = x s(z); so dx = dy (s + x s (1 - s) z').
-// Overwrites d (n), which comes as dy and leaves as dx, and y (n): to compute y again costs next
-// to nothing here and saves keeping it.
+// forward: y = relu(x); so dx = dy where x > 0. y = x s(z); so dx = dy (s + x s (1 - s)
+// z'). Overwrites d (n), which comes as dy and leaves as dx, and y (n): to compute y
+// again costs next to nothing here and saves keeping it.
 ANY activation_backward_any(real *y, real *d, const real *x, Activation kind, int n) {
     for (int i = 0; i < n && kind == RELU; i++) {
         y[i] = x[i] > 0 ? x[i] : 0;
         d[i] = x[i] > 0 ? d[i] : 0;
     }
     for (int i = 0; i < n && kind == GELU; i++) {
-        const real square = x[i] * x[i], s = 1 / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * square)));
+        const real square = x[i] * x[i],
+                   s = 1 / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * square)));
         y[i] = x[i] * s;
         d[i] *= s + y[i] * (1 - s) * (GELU_K + 3 * GELU_K3 * square);
     }
@@ -679,8 +689,8 @@ ANY activation_backward_any(real *y, real *d, const real *x, Activation kind, in
 PER_CPU(activation_backward, (real * y, real *d, const real *x, Activation kind, int n),
         (y, d, x, kind, n))
 
-// The largest of n numbers: one maximum for each place in a cache line, then the maximum of these,
-// so that neighbours don't wait for each other.
+// The largest of n numbers: one maximum for each place in a cache line, then the maximum
+// of these, so that neighbours don't wait for each other.
 INLINE real largest(const real *p, int n) {
     real most[LINE];
     int i = 0;
@@ -695,8 +705,8 @@ INLINE real largest(const real *p, int n) {
 }
 
 // Each of N rows of p, n long and `row` apart, becomes e^(scale p) / sum. The maximum is
-// subtracted first: e^89 is more than a float can hold. total (N), if not NULL, receives the
-// logarithm of each row's sum of e^(scale p).
+// subtracted first: e^89 is more than a float can hold. total (N), if not NULL, receives
+// the logarithm of each row's sum of e^(scale p).
 ANY softmax_any(real *p, size_t row, int N, int n, real scale, real *total) {
     for (int r = 0; r < N; r++, p += row) {
         const real most = largest(p, n);
@@ -712,7 +722,8 @@ ANY softmax_any(real *p, size_t row, int N, int n, real scale, real *total) {
 PER_CPU(softmax, (real * p, size_t row, int N, int n, real scale, real *total),
         (p, row, N, n, scale, total))
 
-// forward: p = softmax(scale x); so dx = scale p (dp - sum of p dp). Overwrites dp with dx.
+// forward: p = softmax(scale x); so dx = scale p (dp - sum of p dp). Overwrites dp with
+// dx.
 ANY softmax_backward_any(real *dp, const real *p, size_t row, int N, int n, real scale) {
     for (int r = 0; r < N; r++, dp += row, p += row) {
         real sum = 0;
@@ -721,12 +732,14 @@ ANY softmax_backward_any(real *dp, const real *p, size_t row, int N, int n, real
         for (int i = 0; i < n; i++) dp[i] = scale * p[i] * (dp[i] - sum);
     }
 }
-PER_CPU(softmax_backward, (real * dp, const real *p, size_t row, int N, int n, real scale),
+PER_CPU(softmax_backward,
+        (real * dp, const real *p, size_t row, int N, int n, real scale),
         (dp, p, row, N, n, scale))
 
-// loss (N) in nats = -ln p[target] = ln(sum of e^logit) - logit[target]. Overwrites the logits
-// (N,V) with the probabilities.
-static void cross_entropy_forward(real *loss, real *logits, const int *targets, int N, int V) {
+// loss (N) in nats = -ln p[target] = ln(sum of e^logit) - logit[target]. Overwrites the
+// logits (N,V) with the probabilities.
+static void cross_entropy_forward(real *loss, real *logits, const int *targets, int N,
+                                  int V) {
     for (int r = 0; r < N; r++) loss[r] = -logits[(size_t)r * V + targets[r]];
     for (int r = 0; r < N; r++) {
         real total;
@@ -735,9 +748,10 @@ static void cross_entropy_forward(real *loss, real *logits, const int *targets, 
     }
 }
 
-// So dlogit = p - (1 at the target). Overwrites p (N,V) with the gradient; `share` is what one
-// row counts in the mean: 1 / (B T).
-static void cross_entropy_backward(real *p, const int *targets, real share, int N, int V) {
+// So dlogit = p - (1 at the target). Overwrites p (N,V) with the gradient; `share` is
+// what one row counts in the mean: 1 / (B T).
+static void cross_entropy_backward(real *p, const int *targets, real share, int N,
+                                   int V) {
     for (int r = 0; r < N; r++, p += V) {
         p[targets[r]] -= 1;
         for (int v = 0; v < V; v++) p[v] *= share;
@@ -823,8 +837,8 @@ static size_t attention_work(int room, int D) { // reals of scratch that one thr
 // S = Q Kt / sqrt(D), P = softmax(S), for the queries t0 to t0 + n - 1 of one head
 // against keys 0 to t0 + n - 1. q (n,.) has rows of 3C, kt (D,room) are the keys turned,
 // P (n,room).
-static void attention_weights(real *P, const real *q, const real *kt, int t0, int n, int D,
-                              int C, int room) {
+static void attention_weights(real *P, const real *q, const real *kt, int t0, int n,
+                              int D, int C, int room) {
     const real scale = 1 / root((real)D);
     product(P, room, rows(NULL, 0), rows(q, 3 * C), rows(kt, room), n, t0 + n, D);
     for (int i = 0; i < n; i++) {
@@ -944,22 +958,23 @@ typedef struct {
         *v; // weights, gradients, Adam's two moments: four arrays of one layout
 } Params;
 
-typedef struct { // where the tensors of one layer begin
-    size_t norm1_gain, norm1_bias, qkv_w, qkv_b, proj_w, proj_b;
-    size_t norm2_gain, norm2_bias, fc_w, fc_b, out_w, out_b;
+typedef struct { // a norm before (or after) a sub-layer, and what the sub-layer is made
+                 // of
+    Norm norm1, norm2;
+    Linear qkv, proj, fc, out;
 } Layer;
 
 typedef struct {
     Config c;
     Vocab vocab;
     Params p;
-    size_t wte, wpe, normf_gain, normf_bias, head; // head = wte when tied
+    size_t wte, wpe, head; // head = wte when tied
+    Norm normf;
     Layer *layer;
     char *off; // (L,H) heads that are switched off
 } Model;
 
-// What one sub-layer keeps for its backward pass.
-typedef struct {
+typedef struct {        // what one sub-layer keeps for its backward pass
     const real *x;      // (N,C) the stream that came in
     real *sum;          // (N,C) x + f(...)
     real *y;            // (N,C) the norm's output
@@ -974,8 +989,8 @@ typedef struct {
     real *fc;    // (N,F) before the activation
 } LayerActs;
 
-// Activations for up to `rows` rows, windows of up to `room` positions.
-typedef struct Acts {
+typedef struct Acts { // activations for up to `rows` rows, windows of up to `room`
+                      // positions
     int rows, room;
     int lanes;         // with `more`, this many micro-batches are computed side by side
     struct Acts *more; // (lanes-1)
@@ -988,33 +1003,40 @@ typedef struct Acts {
     const real *last;       // (N,C) what the head reads
     real *head_turned;      // (C,V)
     real *logits, *loss;    // (N,V), (N)
-    real *act, *work;   // (N,F) after the activation; attention's scratch, one per thread
+    real *act, *work;       // (N,F) after the activation; attention's scratch per thread
     real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
-    real *g;                   // gradients of this micro-batch, laid out like the weights
+    real *g;            // gradients of this micro-batch, laid out like the weights
     real *dx, *dy, *ds; // (N,C) gradients of the stream and of a sub-layer
     real *dqkv, *dheads, *dfc; // (N,3C), (N,C), (N,F)
     real *wt;                  // a weight matrix, turned
 } Acts;
 
+static size_t tensor_size(const Tensor *t) {
+    return (size_t)(t->rows ? t->rows : 1) * t->cols;
+}
+
 static size_t add_tensor(Params *p, int rows, int cols, double mean, double std,
                          const char *name, ...) {
     Tensor *t = &p->tensor[p->count++];
-    *t = (Tensor){.rows = rows,
-                  .cols = cols,
-                  .at = p->size,
-                  .mean = mean,
-                  .std = std,
-                  .decays = rows > 0};
+    *t = (Tensor){.rows = rows, .cols = cols, .at = p->size, .mean = mean, .std = std};
+    t->decays = rows > 0;
     va_list args;
     va_start(args, name);
     vsnprintf(t->name, sizeof t->name, name, args);
     va_end(args);
-    p->size += padded((size_t)(rows ? rows : 1) * cols);
+    p->size += padded(tensor_size(t));
     return t->at;
 }
 
-static size_t tensor_size(const Tensor *t) {
-    return (size_t)(t->rows ? t->rows : 1) * t->cols;
+static Norm add_norm(Params *p, int C, const char *name) {
+    size_t gain = add_tensor(p, 0, C, 1, 0, "transformer.%s.weight", name);
+    return (Norm){gain, add_tensor(p, 0, C, 0, 0, "transformer.%s.bias", name), C};
+}
+
+static Linear add_linear(Params *p, int I, int O, double std, int l, const char *name) {
+    size_t w = add_tensor(p, I, O, 0, std, "transformer.h.%d.%s.weight", l, name);
+    return (Linear){w, add_tensor(p, 0, O, 0, 0, "transformer.h.%d.%s.bias", l, name), I,
+                    O};
 }
 
 // Fills the table for a model of this shape; allocates no weights yet. Names and layouts
@@ -1023,49 +1045,37 @@ static Model model_shape(Config c) {
     Model m = {.c = c};
     const int C = c.dim, F = c.hidden;
     const double deep = 0.02 / sqrt(2.0 * c.layers); // 2L branches add up on the stream
-    m.p.tensor = allocate((size_t)c.layers * 12 + 5, sizeof(Tensor));
+    char name[32];
+    Params *p = &m.p;
+    p->tensor = allocate((size_t)c.layers * 12 + 5, sizeof(Tensor));
     m.layer = allocate(c.layers, sizeof(Layer));
     m.off = allocate((size_t)c.layers * c.heads, 1);
-    m.wte = add_tensor(&m.p, c.V, C, 0, 0.02, "transformer.wte.weight");
+    m.wte = add_tensor(p, c.V, C, 0, 0.02, "transformer.wte.weight");
     if (c.model == TRANSFORMER && c.pos != NONE) {
-        m.wpe = add_tensor(&m.p, c.context, C, 0, 0.02, "transformer.wpe.weight");
-        m.p.tensor[m.p.count - 1].fixed = c.pos == SIN;
+        m.wpe = add_tensor(p, c.context, C, 0, 0.02, "transformer.wpe.weight");
+        p->tensor[p->count - 1].fixed = c.pos == SIN;
     }
     for (int l = 0; l < c.layers; l++) {
-        Layer *at = &m.layer[l];
+        Layer *k = &m.layer[l];
         if (c.model == TRANSFORMER) {
-            at->norm1_gain =
-                add_tensor(&m.p, 0, C, 1, 0, "transformer.h.%d.ln_1.weight", l);
-            at->norm1_bias =
-                add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.ln_1.bias", l);
-            at->qkv_w = add_tensor(&m.p, C, 3 * C, 0, 0.02,
-                                   "transformer.h.%d.attn.c_attn.weight", l);
-            at->qkv_b =
-                add_tensor(&m.p, 0, 3 * C, 0, 0, "transformer.h.%d.attn.c_attn.bias", l);
-            at->proj_w =
-                add_tensor(&m.p, C, C, 0, deep, "transformer.h.%d.attn.c_proj.weight", l);
-            at->proj_b =
-                add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.attn.c_proj.bias", l);
+            sprintf(name, "h.%d.ln_1", l);
+            k->norm1 = add_norm(p, C, name);
+            k->qkv = add_linear(p, C, 3 * C, 0.02, l, "attn.c_attn");
+            k->proj = add_linear(p, C, C, deep, l, "attn.c_proj");
         }
-        at->norm2_gain = add_tensor(&m.p, 0, C, 1, 0, "transformer.h.%d.ln_2.weight", l);
-        at->norm2_bias = add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.ln_2.bias", l);
-        at->fc_w = add_tensor(&m.p, C, F, 0, 0.02, "transformer.h.%d.mlp.c_fc.weight", l);
-        at->fc_b = add_tensor(&m.p, 0, F, 0, 0, "transformer.h.%d.mlp.c_fc.bias", l);
-        at->out_w =
-            add_tensor(&m.p, F, C, 0, deep, "transformer.h.%d.mlp.c_proj.weight", l);
-        at->out_b = add_tensor(&m.p, 0, C, 0, 0, "transformer.h.%d.mlp.c_proj.bias", l);
+        sprintf(name, "h.%d.ln_2", l);
+        k->norm2 = add_norm(p, C, name);
+        k->fc = add_linear(p, C, F, 0.02, l, "mlp.c_fc");
+        k->out = add_linear(p, F, C, deep, l, "mlp.c_proj");
     }
-    if (c.norm == PRE) {
-        m.normf_gain = add_tensor(&m.p, 0, C, 1, 0, "transformer.ln_f.weight");
-        m.normf_bias = add_tensor(&m.p, 0, C, 0, 0, "transformer.ln_f.bias");
-    }
-    m.head = c.tie ? m.wte : add_tensor(&m.p, c.V, C, 0, 0.02, "lm_head.weight");
+    if (c.norm == PRE) m.normf = add_norm(p, C, "ln_f");
+    m.head = c.tie ? m.wte : add_tensor(p, c.V, C, 0, 0.02, "lm_head.weight");
     return m;
 }
 
 // Positions as sines and cosines (Vaswani et al. 2017): each pair of channels is a clock
 // hand with its own speed. Tokens start at deviation 0.02; at full size, 0.71, the clocks
-// would drown them.
+// would drown them, hence the factor.
 static void fill_sinusoids(real *wpe, int T, int C) {
     for (int t = 0; t < T; t++)
         for (int c = 0; c < C; c++) {
@@ -1078,10 +1088,10 @@ static void model_init(Model *m, Random *r) {
     m->p.w = reals(m->p.size);
     for (int i = 0; i < m->p.count; i++) {
         const Tensor *t = &m->p.tensor[i];
+        real *w = m->p.w + t->at;
+        if (t->fixed) fill_sinusoids(w, t->rows, t->cols);
         for (size_t j = 0; j < tensor_size(t) && !t->fixed; j++)
-            m->p.w[t->at + j] =
-                (real)(t->mean + (t->std > 0 ? t->std * random_normal(r) : 0));
-        if (t->fixed) fill_sinusoids(m->p.w + t->at, t->rows, t->cols);
+            w[j] = (real)(t->mean + (t->std > 0 ? t->std * random_normal(r) : 0));
     }
 }
 
@@ -1126,28 +1136,24 @@ static size_t acts_plan(Acts *a, const Config *c, bool learns) {
         }
         s->fc = take(M, &n, N * F);
         if (c->model == MLP) continue;
-        s->qkv = take(M, &n, N * 3 * C);
+        s->qkv = take(M, &n, N * 3 * C), s->heads = take(M, &n, N * C);
         s->kt = take(M, &n, (N / a->room + 1) * C * a->room);
-        s->heads = take(M, &n, N * C);
     }
     a->y = take(M, &n, N * C), a->mean = take(M, &n, N), a->scale = take(M, &n, N);
-    a->head_turned = take(M, &n, C * V);
     a->logits = take(M, &n, N * V), a->loss = take(M, &n, N);
-    a->act = take(M, &n, N * F);
-    a->work =
-        take(M, &n, attention_work(a->room, c->dim / c->heads) * omp_get_max_threads());
+    a->head_turned = take(M, &n, C * V), a->act = take(M, &n, N * F);
+    const size_t work = attention_work(a->room, c->dim / c->heads);
+    a->work = take(M, &n, work * omp_get_max_threads());
     if (!learns) return n;
     a->dx = take(M, &n, N * C), a->dy = take(M, &n, N * C), a->ds = take(M, &n, N * C);
-    a->dqkv = take(M, &n, N * 3 * C), a->dheads = take(M, &n, N * C),
-    a->dfc = take(M, &n, N * F);
-    a->wt = take(M, &n, C * (F > 3 * C ? F : 3 * C));
+    a->dqkv = take(M, &n, N * 3 * C), a->dheads = take(M, &n, N * C);
+    a->dfc = take(M, &n, N * F), a->wt = take(M, &n, C * (F > 3 * C ? F : 3 * C));
     return n;
 }
 
 static Acts acts_new(const Config *c, int rows, int room, bool learns) {
-    Acts a = {.rows = rows,
-              .room = room,
-              .layer = allocate(c->layers, sizeof(LayerActs))};
+    Acts a = {.rows = rows, .room = room, .lanes = 1};
+    a.layer = allocate(c->layers, sizeof(LayerActs));
     a.memory = reals(acts_plan(&a, c, learns));
     acts_plan(&a, c, learns);
     return a;
@@ -1156,10 +1162,8 @@ static Acts acts_new(const Config *c, int rows, int room, bool learns) {
 static void acts_free(Acts *a) {
     for (int i = 1; i < a->lanes; i++) acts_free(&a->more[i - 1]);
     free(a->more);
-    aligned_free(a->g);
-    aligned_free(a->memory);
-    aligned_free(a->p);
     free(a->layer);
+    aligned_free(a->g), aligned_free(a->memory), aligned_free(a->p);
 }
 
 // x (n) += y (n), the residual connection
@@ -1167,141 +1171,115 @@ static void add(real *x, const real *y, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] += y[i];
 }
 
-// The rows that a forward pass computes: positions from `from` to T-1 of B stories.
-typedef struct {
-    int B, T, from;
+typedef struct {    // the rows that a forward pass computes
+    int B, T, from; // positions `from` to T-1 of B stories
 } Span;
+
+static int span_rows(Span s) { return s.B * (s.T - s.from); }
 
 // out, in (N,C): queries, keys and values, attention, and a linear layer that mixes the
 // heads
 static void attend_forward(const Model *m, Acts *a, int l, real *out, const real *in,
                            Span s) {
-    const int C = m->c.dim, H = m->c.heads, N = s.B * (s.T - s.from);
-    const size_t row = s.from;
+    const int C = m->c.dim, H = m->c.heads, N = span_rows(s);
     const real *w = m->p.w;
-    const Layer *at = &m->layer[l];
     LayerActs *k = &a->layer[l];
     real *p = a->p ? a->p + (size_t)l * H * a->room * a->room : NULL;
-    linear_forward(k->qkv + row * 3 * C, in, w + at->qkv_w, w + at->qkv_b, N, C, 3 * C);
+    linear_forward(k->qkv + (size_t)s.from * 3 * C, in, w, m->layer[l].qkv, N);
     attention_forward(k->heads, k->kt, p, a->work, k->qkv, m->off + l * H, s.B, s.T,
                       s.from, a->room, C, H);
-    linear_forward(out, k->heads + row * C, w + at->proj_w, w + at->proj_b, N, C, C);
+    linear_forward(out, k->heads + (size_t)s.from * C, w, m->layer[l].proj, N);
 }
 
-// forward: qkv = in w_qkv + b; heads = attention(qkv); out = heads w_proj + b. Overwrites
-// din.
+// forward: qkv = linear(in); heads = attention(qkv); out = linear(heads). Overwrites din.
 static void attend_backward(const Model *m, Acts *a, int l, real *din, const real *dout,
                             const real *in, Span s) {
-    const int C = m->c.dim, N = s.B * s.T;
-    const real *w = m->p.w;
-    real *g = a->g;
-    const Layer *at = &m->layer[l];
-    LayerActs *k = &a->layer[l];
-    linear_backward(a->dheads, g + at->proj_w, g + at->proj_b, a->wt, dout, k->heads,
-                    w + at->proj_w, N, C, C);
-    attention_backward(a->dqkv, a->work, a->dheads, k->qkv, k->kt, s.B, s.T, a->room, C,
-                       m->c.heads);
-    linear_backward(din, g + at->qkv_w, g + at->qkv_b, a->wt, a->dqkv, in, w + at->qkv_w,
-                    N, C, 3 * C);
+    const Layer *k = &m->layer[l];
+    const real *w = m->p.w, *qkv = a->layer[l].qkv;
+    const int N = span_rows(s);
+    linear_backward(a->dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
+    attention_backward(a->dqkv, a->work, a->dheads, qkv, a->layer[l].kt, s.B, s.T,
+                       a->room, m->c.dim, m->c.heads);
+    linear_backward(din, a->g, a->wt, a->dqkv, in, w, k->qkv, N);
 }
 
 // out, in (N,C): up to F hidden units, the activation, and back
 static void mlp_forward(const Model *m, Acts *a, int l, real *out, const real *in,
                         Span s) {
-    const int C = m->c.dim, F = m->c.hidden, N = s.B * (s.T - s.from);
-    const real *w = m->p.w;
-    const Layer *at = &m->layer[l];
-    real *fc = a->layer[l].fc + (size_t)s.from * F;
-    linear_forward(fc, in, w + at->fc_w, w + at->fc_b, N, C, F);
-    activation_forward(a->act, fc, m->c.act, N * F);
-    linear_forward(out, a->act, w + at->out_w, w + at->out_b, N, F, C);
+    real *fc = a->layer[l].fc + (size_t)s.from * m->c.hidden;
+    linear_forward(fc, in, m->p.w, m->layer[l].fc, span_rows(s));
+    activation_forward(a->act, fc, m->c.act, span_rows(s) * m->c.hidden);
+    linear_forward(out, a->act, m->p.w, m->layer[l].out, span_rows(s));
 }
 
-// forward: fc = in w_fc + b; act = activation(fc); out = act w_out + b. Overwrites din.
-// The matrix w_out is used before the activation is recomputed, so linear_backward comes
-// in two halves here.
+// forward: fc = linear(in); act = activation(fc); out = linear(act). Overwrites din. The
+// second linear layer goes back in two halves, since activation_backward computes act
+// again in between.
 static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *dout,
                          const real *in, Span s) {
-    const int C = m->c.dim, F = m->c.hidden, N = s.B * s.T;
-    const real *w = m->p.w;
-    real *g = a->g;
-    const Layer *at = &m->layer[l];
-    linear_backward_input(a->dfc, a->wt, dout, w + at->out_w, N, F, C);
-    activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N * F);
-    linear_backward_weights(g + at->out_w, g + at->out_b, dout, a->act, N, F, C);
-    linear_backward(din, g + at->fc_w, g + at->fc_b, a->wt, a->dfc, in, w + at->fc_w, N,
-                    C, F);
+    const Layer *k = &m->layer[l];
+    const int N = span_rows(s);
+    linear_backward_input(a->dfc, a->wt, dout, m->p.w, k->out, N);
+    activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N * m->c.hidden);
+    linear_backward_weights(a->g, dout, a->act, k->out, N);
+    linear_backward(din, a->g, a->wt, a->dfc, in, m->p.w, k->fc, N);
 }
 
 // One reading of the stream and one addition to it. Returns the stream that goes on.
 static const real *sublayer_forward(const Model *m, Acts *a, int l, bool attends,
                                     const real *x, Span s) {
-    const int C = m->c.dim, N = s.B * (s.T - s.from);
-    const size_t row = s.from;
-    const Layer *at = &m->layer[l];
-    const real *gain = m->p.w + (attends ? at->norm1_gain : at->norm2_gain);
-    const real *bias = m->p.w + (attends ? at->norm1_bias : at->norm2_bias);
+    const Norm norm = attends ? m->layer[l].norm1 : m->layer[l].norm2;
     Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
     const bool pre = m->c.norm == PRE;
+    const int N = span_rows(s);
+    const size_t row = s.from, first = row * m->c.dim; // where the rows to compute begin
+    const real *in = first + (pre ? k->y : x);
+    real *y = k->y + first, *sum = k->sum + first, *mean = k->mean + row,
+         *scale = k->scale + row;
     k->x = x;
-    const real *in = pre ? k->y : x, *normed = pre ? x : k->sum;
-    if (pre)
-        norm_forward(k->y + row * C, k->mean + row, k->scale + row, normed + row * C,
-                     gain, bias, N, C);
-    if (attends)
-        attend_forward(m, a, l, k->sum + row * C, in + row * C, s);
-    else
-        mlp_forward(m, a, l, k->sum + row * C, in + row * C, s);
-    add(k->sum + row * C, x + row * C, (size_t)N * C);
-    if (pre) return k->sum;
-    norm_forward(k->y + row * C, k->mean + row, k->scale + row, normed + row * C, gain,
-                 bias, N, C);
-    return k->y;
+    if (pre) norm_forward(y, mean, scale, x + first, m->p.w, norm, N);
+    if (attends) attend_forward(m, a, l, sum, in, s);
+    else mlp_forward(m, a, l, sum, in, s);
+    add(sum, x + first, (size_t)N * m->c.dim);
+    if (!pre) norm_forward(y, mean, scale, sum, m->p.w, norm, N);
+    return pre ? k->sum : k->y;
 }
 
-// forward, pre-norm: out = x + f(norm(x)); so dx = dout + norm'(f'(dout)).
-// forward, post-norm: out = norm(x + f(x)); so with ds = norm'(dout), dx = ds + f'(ds).
-// The gradient of the stream comes in and goes out as a->dx.
+// forward, pre-norm: out = x + f(norm(x)); so dx = dout + norm'(f'(dout)). forward,
+// post-norm: out = norm(x + f(x)); so with ds = norm'(dout), dx = ds + f'(ds). The
+// gradient of the stream comes in and goes out as a->dx.
 static void sublayer_backward(const Model *m, Acts *a, int l, bool attends, Span s) {
-    const int C = m->c.dim, N = s.B * s.T;
-    const Layer *at = &m->layer[l];
-    const size_t gain = attends ? at->norm1_gain : at->norm2_gain,
-                 bias = attends ? at->norm1_bias : at->norm2_bias;
-    real *g = a->g;
-    const real *w = m->p.w;
-    Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
-    void (*f_backward)(const Model *, Acts *, int, real *, const real *, const real *,
-                       Span) = attends ? attend_backward : mlp_backward;
-    if (m->c.norm == PRE) {
-        f_backward(m, a, l, a->dy, a->dx, k->y, s);
-        norm_backward(a->dx, g + gain, g + bias, a->dy, k->x, k->mean, k->scale, w + gain,
-                      N, C);
-    } else {
-        memset(a->ds, 0, sizeof(real) * N * C);
-        norm_backward(a->ds, g + gain, g + bias, a->dx, k->sum, k->mean, k->scale,
-                      w + gain, N, C);
-        f_backward(m, a, l, a->dx, a->ds, k->x, s);
-        add(a->dx, a->ds, (size_t)N * C);
+    const Norm norm = attends ? m->layer[l].norm1 : m->layer[l].norm2;
+    const Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
+    const bool pre = m->c.norm == PRE;
+    const size_t N = span_rows(s), n = N * m->c.dim;
+    real *din = pre ? a->dy : a->dx, *dout = pre ? a->dx : a->ds;
+    if (!pre) {
+        memset(a->ds, 0, sizeof(real) * n);
+        norm_backward(a->ds, a->g, a->dx, k->sum, k->mean, k->scale, m->p.w, norm, N);
     }
+    if (attends) attend_backward(m, a, l, din, dout, pre ? k->y : k->x, s);
+    else mlp_backward(m, a, l, din, dout, pre ? k->y : k->x, s);
+    if (pre) norm_backward(a->dx, a->g, a->dy, k->x, k->mean, k->scale, m->p.w, norm, N);
+    else add(a->dx, a->ds, n);
 }
 
 // The whole model up to the head: ids (N) to a->last (N,C), for the rows of the span.
 static void forward(const Model *m, Acts *a, const int *ids, Span s) {
-    const int C = m->c.dim, N = s.B * (s.T - s.from);
-    const size_t row = s.from;
-    const real *w = m->p.w,
-               *wpe = m->c.model == TRANSFORMER && m->c.pos != NONE ? w + m->wpe : NULL;
-    embedding_forward(a->x + row * C, ids + row, w + m->wte, wpe, N, s.T - s.from, s.from,
-                      C);
+    const int C = m->c.dim, N = span_rows(s);
+    const size_t row = s.from, first = row * C;
+    const real *w = m->p.w;
+    const bool has_positions = m->c.model == TRANSFORMER && m->c.pos != NONE;
+    embedding_forward(a->x + first, ids + row, w + m->wte,
+                      has_positions ? w + m->wpe : NULL, N, s.T - s.from, s.from, C);
     a->stream = a->x;
     for (int l = 0; l < m->c.layers; l++)
         for (int attends = m->c.model == TRANSFORMER; attends >= 0; attends--)
             a->stream = sublayer_forward(m, a, l, attends, a->stream, s);
-    a->last = a->stream;
-    if (m->c.norm == POST) return;
-    norm_forward(a->y + row * C, a->mean + row, a->scale + row, a->stream + row * C,
-                 w + m->normf_gain, w + m->normf_bias, N, C);
-    a->last = a->y;
+    a->last = m->c.norm == PRE ? a->y : a->stream;
+    if (m->c.norm == PRE)
+        norm_forward(a->y + first, a->mean + row, a->scale + row, a->stream + first, w,
+                     m->normf, N);
 }
 
 // The head's table, turned for head_forward. To be called when the weights have changed.
@@ -1312,8 +1290,8 @@ static void head_turn(const Model *m, Acts *a) {
 // logits (N,V) = x (N,C) head (V,C) turned: how well does the stream agree with each
 // embedding?
 static void head_forward(const Model *m, Acts *a, real *logits, const real *x, int N) {
-    matmul(logits, m->c.V, rows(NULL, 0), rows(x, m->c.dim), rows(a->head_turned, m->c.V),
-           N, m->c.V, m->c.dim);
+    const int C = m->c.dim, V = m->c.V;
+    matmul(logits, V, rows(NULL, 0), rows(x, C), rows(a->head_turned, V), N, V, C);
 }
 
 // Sum of the losses (nats) of windows ids (B,T) with targets (B,T).
@@ -1328,28 +1306,27 @@ static double loss_forward(const Model *m, Acts *a, const int *ids, const int *t
 }
 
 // The whole backward pass, after loss_forward on the same windows: adds the gradient of
-// `share` x (sum of losses) into g. A tied head adds into the embedding's gradient: one
-// tensor that is used twice has one gradient, the sum of two.
+// `share` x (sum of losses) into a->g. A tied head adds into the embedding's gradient:
+// one tensor that is used twice has one gradient, the sum of two.
 static void loss_backward(const Model *m, Acts *a, const int *ids, const int *targets,
                           real share, int B, int T) {
     const int C = m->c.dim, V = m->c.V, N = B * T;
-    const real *w = m->p.w;
-    real *g = a->g, *dlast = m->c.norm == PRE ? a->dy : a->dx;
+    const real *head = m->p.w + m->head;
+    const bool pre = m->c.norm == PRE,
+               learns = m->c.model == TRANSFORMER && m->c.pos == LEARNED;
+    real *dhead = a->g + m->head, *dlast = pre ? a->dy : a->dx;
     cross_entropy_backward(a->logits, targets, share, N, V);
-    matmul(g + m->head, C, rows(g + m->head, C), turned(a->logits, V), rows(a->last, C),
-           V, C, N);
-    matmul(dlast, C, rows(NULL, 0), rows(a->logits, V), rows(w + m->head, C), N, C, V);
-    if (m->c.norm == PRE) {
+    matmul(dhead, C, rows(dhead, C), turned(a->logits, V), rows(a->last, C), V, C, N);
+    matmul(dlast, C, rows(NULL, 0), rows(a->logits, V), rows(head, C), N, C, V);
+    if (pre) {
         memset(a->dx, 0, sizeof(real) * N * C);
-        norm_backward(a->dx, g + m->normf_gain, g + m->normf_bias, a->dy, a->stream,
-                      a->mean, a->scale, w + m->normf_gain, N, C);
+        norm_backward(a->dx, a->g, a->dy, a->stream, a->mean, a->scale, m->p.w, m->normf,
+                      N);
     }
     for (int l = m->c.layers - 1; l >= 0; l--)
         for (int attends = 0; attends <= (m->c.model == TRANSFORMER); attends++)
             sublayer_backward(m, a, l, attends, (Span){B, T, 0});
-    bool learns_positions = m->c.model == TRANSFORMER && m->c.pos == LEARNED;
-    embedding_backward(g + m->wte, learns_positions ? g + m->wpe : NULL, a->dx, ids, N, T,
-                       C);
+    embedding_backward(a->g + m->wte, learns ? a->g + m->wpe : NULL, a->dx, ids, N, T, C);
 }
 
 // 7. Learning
@@ -1369,7 +1346,8 @@ typedef struct {
     const char *prompt, *ablate, *csv, *tokens, *adapter, *old, *matmul;
     int chars, top_k, samples, past_end, no_cache, position, repeat, rank;
     double temperature;
-    bool given[64]; // which options stood on the command line, by their place in the table
+    bool
+        given[64]; // which options stood on the command line, by their place in the table
 } Options;
 
 static const struct {
@@ -1476,18 +1454,20 @@ static void add_gradients(Params *p, Acts *a, int n) {
     for (size_t at = 0; at < p->size; at += CHUNK)
         for (int i = 0; i < n; i++) {
             real *g = lane(a, i)->g;
-            for (size_t j = at; j < at + CHUNK && j < p->size; j++) p->g[j] += g[j], g[j] = 0;
+            for (size_t j = at; j < at + CHUNK && j < p->size; j++)
+                p->g[j] += g[j], g[j] = 0;
         }
 }
 
-static int micro_batches(const Config *c, int B) { // even, so that two threads have the same
+static int micro_batches(const Config *c,
+                         int B) { // even, so that two threads have the same
     const int count = (B + micro_batch(c) - 1) / micro_batch(c);
     return count % 2 && count < B ? count + 1 : count;
 }
 
-// Mean loss of B windows, and its gradient added into p.g. Each micro-batch is the work of one
-// thread, with a gradient of its own; these are added in order, so that the bits don't depend
-// on the number of threads.
+// Mean loss of B windows, and its gradient added into p.g. Each micro-batch is the work
+// of one thread, with a gradient of its own; these are added in order, so that the bits
+// don't depend on the number of threads.
 static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int T) {
     const int count = micro_batches(&m->c, B);
     double sum = 0;
@@ -1498,8 +1478,10 @@ static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int
             const int from = (int)((double)B * (first + i) / count);
             const int stories = (int)((double)B * (first + i + 1) / count) - from;
             head_turn(m, lane(a, i));
-            lane(a, i)->sum = loss_forward(m, lane(a, i), x + from * T, y + from * T, stories, T);
-            loss_backward(m, lane(a, i), x + from * T, y + from * T, (real)(1.0 / B / T), stories, T);
+            lane(a, i)->sum =
+                loss_forward(m, lane(a, i), x + from * T, y + from * T, stories, T);
+            loss_backward(m, lane(a, i), x + from * T, y + from * T, (real)(1.0 / B / T),
+                          stories, T);
         }
         for (int i = 0; i < n; i++) sum += lane(a, i)->sum;
         add_gradients(&m->p, a, n);
@@ -1507,8 +1489,8 @@ static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int
     return sum / B / T;
 }
 
-// Mean loss in nats per token: windows of T that follow each other without overlap, the last may
-// be short. tokens, if not NULL, receives a line per token.
+// Mean loss in nats per token: windows of T that follow each other without overlap, the
+// last may be short. tokens, if not NULL, receives a line per token.
 static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
     const int T = m->c.context, stories = a->rows / T;
     const size_t batch = (size_t)stories * T, targets = s.n - 1;
@@ -1517,14 +1499,18 @@ static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
     for (size_t at = 0; at < targets; at += batch * a->lanes) {
         #pragma omp parallel for schedule(static, 1)
         for (int i = 0; i < a->lanes; i++) {
-            const size_t from = at + batch * i, left = from < targets ? targets - from : 0;
-            const int B = left >= batch ? stories : (int)(left / T), last = left < batch ? left % T : 0;
+            const size_t from = at + batch * i,
+                         left = from < targets ? targets - from : 0;
+            const int B = left >= batch ? stories : (int)(left / T),
+                      last = left < batch ? left % T : 0;
             int *x = ids + 2 * batch * i, *y = x + batch;
-            for (size_t r = 0; r < batch && r < left; r++) x[r] = s.at[from + r], y[r] = s.at[from + r + 1];
+            for (size_t r = 0; r < batch && r < left; r++)
+                x[r] = s.at[from + r], y[r] = s.at[from + r + 1];
             lane(a, i)->sum = 0;
             head_turn(m, lane(a, i));
             if (last) { // its losses are moved behind those of the whole windows
-                lane(a, i)->sum = loss_forward(m, lane(a, i), x + B * T, y + B * T, 1, last);
+                lane(a, i)->sum =
+                    loss_forward(m, lane(a, i), x + B * T, y + B * T, 1, last);
                 memmove(lane(a, i)->loss + B * T, lane(a, i)->loss, sizeof(real) * last);
             }
             if (B) lane(a, i)->sum += loss_forward(m, lane(a, i), x, y, B, T);
@@ -1625,9 +1611,11 @@ static void clear_progress_line(void) {
 
 // Evaluates, saves, and prints the line that says how it goes.
 static void report(Training *t, double train_loss, double lr) {
-    double valid = evaluate(&t->m, &t->a, t->text.valid, NULL), now = seconds() - t->began;
+    double valid = evaluate(&t->m, &t->a, t->text.valid, NULL),
+           now = seconds() - t->began;
     if (!isfinite(valid))
-        die("the validation loss is no longer a number at step %d (first bad tensor: %s); "
+        die("the validation loss is no longer a number at step %d (first bad tensor: "
+            "%s); "
             "%s is untouched; try a smaller --lr",
             t->step, first_bad_tensor(&t->m.p, t->m.p.w), t->o.out);
     if (valid < t->best) t->best = valid, t->best_step = t->step, save_best(t);
@@ -1640,13 +1628,14 @@ static void report(Training *t, double train_loss, double lr) {
         fprintf(t->log, "%d,%.6f,%.6f,%.6g,%.0f,%.2f\n", t->step, train_loss, valid, lr,
                 training_speed(t), now);
     if (t->step - t->best_step >= 3 * t->o.eval_every && valid > t->best + 0.01)
-        fprintf(stderr, "note: the validation loss has risen since step %d: the model learns "
-                        "this text by heart; %s keeps the weights of step %d\n",
+        fprintf(stderr,
+                "note: the validation loss has risen since step %d: the model learns "
+                "this text by heart; %s keeps the weights of step %d\n",
                 t->best_step, t->o.out, t->best_step);
 }
 
-// Steps until the schedule, step `until` (0: none) or a signal ends it. True at the end of the
-// schedule.
+// Steps until the schedule, step `until` (0: none) or a signal ends it. True at the end
+// of the schedule.
 static bool training_loop(Training *t, int until) {
     const int B = t->o.batch, T = t->m.c.context;
     const bool terminal = isatty(fileno(stderr));
@@ -1654,13 +1643,14 @@ static bool training_loop(Training *t, int until) {
     double sum = 0, shown = 0, done = 0;
     if (t->began == 0) t->began = seconds(), t->first = t->step;
     signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGPIPE, SIG_IGN);
-    while ((done = training_done(t)) < 1 && !stop_signal && !(until && t->step >= until)) {
+    while ((done = training_done(t)) < 1 && !stop_signal &&
+           !(until && t->step >= until)) {
         const double lr = learning_rate(&t->o, t->step, done);
         sum += training_step(t, x, y, lr), since++;
         const double now = seconds();
         if (terminal && now - shown > 0.2) {
-            fprintf(stderr, "\r\033[Kstep %d loss %.3f %.0f tokens/s %.0f s left", t->step,
-                    sum / since, training_speed(t),
+            fprintf(stderr, "\r\033[Kstep %d loss %.3f %.0f tokens/s %.0f s left",
+                    t->step, sum / since, training_speed(t),
                     (now - t->began) * (1 - done) / (done > 0 ? done : 1));
             shown = now, has_progress_line = true;
         }
@@ -1867,10 +1857,8 @@ static void write_text(const Model *m, const Options *o, const char *prompt,
     for (int i = 0; i < o->chars; i++) {
         int id = draw(writer_logits(&w), sorted, m->c.V, o->temperature, o->top_k, &r);
         if (id == m->c.V - 1 && !o->past_end) break;
-        if (id == m->c.V - 1)
-            fputs("\n" SEPARATOR "\n", stdout);
-        else
-            encode(m->vocab.points[id], utf8), fputs(utf8, stdout);
+        if (id == m->c.V - 1) fputs("\n" SEPARATOR "\n", stdout);
+        else encode(m->vocab.points[id], utf8), fputs(utf8, stdout);
         if (fflush(stdout)) break; // nobody reads any more
         writer_add(&w, id);
     }
@@ -1909,12 +1897,9 @@ static void put(Text *s, const char *format, ...) { // appends, like printf
 }
 
 static void put_json_char(Text *s, uint32_t c) {
-    if (c == '"' || c == '\\')
-        put(s, "\\%c", (int)c);
-    else if (c >= 32 && c < 127)
-        put(s, "%c", (int)c);
-    else if (c < 0x10000)
-        put(s, "\\u%04x", (unsigned)c);
+    if (c == '"' || c == '\\') put(s, "\\%c", (int)c);
+    else if (c >= 32 && c < 127) put(s, "%c", (int)c);
+    else if (c < 0x10000) put(s, "\\u%04x", (unsigned)c);
     else
         put(s, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
             (unsigned)(0xdc00 + (c & 0x3ff)));
@@ -2061,8 +2046,7 @@ static Vocab take_vocab(const char *s) {
             c = high, n = 6;
             if (high >> 10 == 0x36 && sscanf(s + 6, "\\u%4x", &low) == 1)
                 c = 0x10000 + ((high & 0x3ff) << 10 | (low & 0x3ff)), n = 12;
-        } else if (s[0] == '\\')
-            c = (unsigned char)s[1], n = 2;
+        } else if (s[0] == '\\') c = (unsigned char)s[1], n = 2;
         if (c >= CODE_POINTS || (v.V > 1 && c <= last) || v.V >= MOST_TOKENS ||
             strnlen(s, n) < (size_t)n)
             break;
@@ -2073,14 +2057,13 @@ static Vocab take_vocab(const char *s) {
     return v;
 }
 
-static void check_shape(const Config *c, void (*complain)(const char *, ...)) {
-    if (c->dim % c->heads) {
-        int below = c->heads, above = c->heads;
-        while (c->dim % below) below--;
-        while (above < c->dim && c->dim % above) above++;
-        complain("--heads %d does not divide --dim %d; try %d or %d", c->heads, c->dim,
-                 below, above);
-    }
+static void check_shape(const Config *c) {
+    if (c->dim % c->heads == 0) return;
+    int below = c->heads, above = c->heads;
+    while (c->dim % below) below--;
+    while (above < c->dim && c->dim % above) above++;
+    usage("--heads %d does not divide --dim %d; try %d or %d", c->heads, c->dim, below,
+          above);
 }
 
 // Opens a file that save() wrote, up to the numbers. Returns its header of n bytes; free
@@ -2132,7 +2115,7 @@ static void load(Training *t, const char *file, bool with_adam) {
     Vocab v = take_vocab(vocab ? vocab + 10 : "");
     if (!v.V) die("%s: its metadata has no valid vocab", file);
     t->o.c.V = v.V;
-    check_shape(&t->o.c, die);
+    if (t->o.c.dim % t->o.c.heads) die("%s: its n_head does not divide its n_embd", file);
     t->m = model_shape(t->o.c);
     t->m.vocab = v;
     const bool has_adam = strstr(header, ",\"adam.m.") != NULL;
@@ -2286,10 +2269,8 @@ static void show_scores(const Model *m, const Acts *a, const int *ids, int l, in
                 double score = 0;
                 for (int d = 0; d < D; d++) score += (double)q[h * D + d] * (double)k[d];
                 printf(" %8.4f", score / sqrt(D));
-                if (s > t)
-                    printf(" masked |");
-                else
-                    printf(" %.4f |", (double)p[((size_t)h * T + t) * T + s]);
+                if (s > t) printf(" masked |");
+                else printf(" %.4f |", (double)p[((size_t)h * T + t) * T + s]);
             }
         }
         putchar('\n');
@@ -2434,14 +2415,12 @@ static int attend(Options *o) {
 // there, the final norm with statistics of that stream, the head. Returns logits (T,V);
 // with l = L, they are the model's own. Overwrites a->y.
 static real *lens_forward(const Model *m, Acts *a, int l, int T) {
-    const int C = m->c.dim;
     const LayerActs *k = &a->layer[l];
-    const real *x = l == m->c.layers           ? a->stream
+    const real *x = l == m->c.layers          ? a->stream
                   : m->c.model == TRANSFORMER ? k->attn.x
                                               : k->mlp.x;
     if (m->c.norm == PRE) {
-        norm_forward(a->y, a->mean, a->scale, x, m->p.w + m->normf_gain,
-                     m->p.w + m->normf_bias, T, C);
+        norm_forward(a->y, a->mean, a->scale, x, m->p.w, m->normf, T);
         x = a->y;
     }
     head_forward(m, a, a->logits, x, T);
@@ -2489,20 +2468,6 @@ static int lens(Options *o) {
     return 0;
 }
 
-// How much a head looks where a copier would. The text is N characters twice; in the
-// second half each position has seen its character once before, and what came after it.
-typedef struct {
-    int layer, head;
-    double induction, previous, first; // mean attention to: what came after the earlier
-                                       // occurrence, the position before, position 0
-} HeadScore;
-
-static int by_induction(const void *a, const void *b) {
-    const double x = ((const HeadScore *)a)->induction,
-                 y = ((const HeadScore *)b)->induction;
-    return (x < y) - (x > y);
-}
-
 // <eot>, then N characters twice: ids (2N), and what follows each. Dealt from a shuffled
 // deck: none comes twice while there are others.
 static void draw_repeated(int *ids, int N, int V, int *deck, Random *r) {
@@ -2517,57 +2482,61 @@ static void draw_repeated(int *ids, int N, int V, int *deck, Random *r) {
     ids[0] = V - 1;
 }
 
-static void score_heads(const Acts *a, HeadScore *score, int count, int N, double share) {
+// score (3,count) += share x each head's attention, in the second half, to what came
+// after the earlier occurrence of this character (Olsson et al. 2022 call heads that do
+// so induction heads), to the position before, and to position 0.
+static void score_heads(const Acts *a, real *score, int count, int N, real share) {
     for (int i = 0; i < count; i++)
         for (int t = N + 1; t < 2 * N; t++) {
             const real *p = a->p + ((size_t)i * 2 * N + t) * 2 * N;
-            score[i].induction += share * (double)p[t - N + 1];
-            score[i].previous += share * (double)p[t - 1];
-            score[i].first += share * (double)p[0];
+            score[i] += share * p[t - N + 1];
+            score[count + i] += share * p[t - 1];
+            score[2 * count + i] += share * p[0];
         }
 }
 
+// Which heads copy? On N random characters twice, where only a copier knows what comes.
 static int heads(Options *o) {
     enum { DRAWS = 20 };
     Training t = {0};
     load_model(&t, o);
     insist_on_attention(&t.m, o->file);
     const int H = t.m.c.heads, count = t.m.c.layers * H, most = t.m.c.context / 2,
-              N = o->repeat ? o->repeat : most < 25 ? most : 25;
+              N = o->repeat ? o->repeat
+                : most < 25 ? most
+                            : 25;
     if (N < 2 || N > most)
         usage("--repeat %d: must be 2 to %d, half the model's context of %d", N, most,
               t.m.c.context);
     t.a = acts_new(&t.m.c, 2 * N, 2 * N, false);
     t.a.p = reals((size_t)count * 4 * N * N);
     int *ids = allocate(2 * (size_t)N + 1 + t.m.c.V, sizeof *ids);
-    HeadScore *score = allocate(count, sizeof *score);
+    real *score = reals(3 * (size_t)count);
     Random r = {(uint64_t)o->seed};
     double loss[2] = {0};
     head_turn(&t.m, &t.a);
     for (int i = 0; i < DRAWS; i++) {
         draw_repeated(ids, N, t.m.c.V, ids + 2 * N + 1, &r);
         loss_forward(&t.m, &t.a, ids, ids + 1, 1, 2 * N);
-        score_heads(&t.a, score, count, N, 1.0 / DRAWS / (N - 1));
+        score_heads(&t.a, score, count, N, (real)(1.0 / DRAWS / (N - 1)));
         for (int j = 0; j < 2 * N; j++) // what follows the first half can't be known
             if (j != N) loss[j > N] += (double)t.a.loss[j] / DRAWS / (j > N ? N - 1 : N);
     }
-    for (int i = 0; i < count; i++) score[i].layer = i / H, score[i].head = i % H;
-    qsort(score, count, sizeof *score, by_induction);
     FILE *f = open_csv(o->csv, "layer,head,induction,previous,first");
     for (int i = 0; i < count; i++) {
-        const HeadScore *s = &score[i];
-        printf("layer %d head %d induction %.4f previous %.4f first %.4f %.*s\n",
-               s->layer, s->head, s->induction, s->previous, s->first,
-               (int)(30 * s->induction + 0.5), bar);
-        if (f)
-            fprintf(f, "%d,%d,%.6f,%.6f,%.6f\n", s->layer, s->head, s->induction,
-                    s->previous, s->first);
+        const int k = likeliest(score, count);
+        const double best = (double)score[k], previous = (double)score[count + k],
+                     first = (double)score[2 * count + k];
+        printf("layer %d head %d induction %.4f previous %.4f first %.4f %.*s\n", k / H,
+               k % H, best, previous, first, (int)(30 * best + 0.5), bar);
+        if (f) fprintf(f, "%d,%d,%.6f,%.6f,%.6f\n", k / H, k % H, best, previous, first);
+        score[k] = -1;
     }
     close_csv(f, o->csv);
     printf("loss first half %.4f second half %.4f (%d characters, %d draws)\n", loss[0],
            loss[1], N, DRAWS);
     free(ids);
-    free(score);
+    aligned_free(score);
     training_free(&t);
     return 0;
 }
@@ -2576,16 +2545,13 @@ static int heads(Options *o) {
 static void ablate(Model *m, const char *list) {
     for (const char *s = list; *s;) {
         int l = -1, h = 0, last, n = 0;
-        if (sscanf(s, "%4d.%4d%n", &l, &h, &n) == 2 && n)
-            last = h;
-        else if (sscanf(s, "%4d.*%n", &l, &n) == 1 && n)
-            h = 0, last = m->c.heads - 1;
-        else
-            break;
+        if (sscanf(s, "%4d.%4d%n", &l, &h, &n) == 2 && n) last = h;
+        else if (sscanf(s, "%4d.*%n", &l, &n) == 1 && n) h = 0, last = m->c.heads - 1;
+        else break;
         if (m->c.model == MLP) die("--ablate %s: an MLP has no heads", list);
         if (l < 0 || l >= m->c.layers || h < 0 || h >= m->c.heads)
-            usage("--ablate %s: layers are 0 to %d, heads 0 to %d", list,
-                  m->c.layers - 1, m->c.heads - 1);
+            usage("--ablate %s: layers are 0 to %d, heads 0 to %d", list, m->c.layers - 1,
+                  m->c.heads - 1);
         memset(m->off + l * m->c.heads + h, 1, last - h + 1);
         s += n;
         if (!*s) return;
@@ -2627,10 +2593,9 @@ static Adapter adapter_new(const Model *m, int rank, int alpha, Random *r) {
                    "qv"[i / 2 % 2]);
     d.p.w = reals(d.p.size);
     d.scaled = reals(d.p.size);
-    for (int i = 0; i < count; i += 2)
-        for (size_t j = 0; j < tensor_size(&d.p.tensor[i]); j++)
-            d.p.w[d.p.tensor[i].at + j] =
-                (real)(d.p.tensor[i].std * random_normal(r));
+    for (const Tensor *t = d.p.tensor; t < d.p.tensor + count; t++)
+        for (size_t j = 0; j < tensor_size(t); j++)
+            d.p.w[t->at + j] = (real)(t->std * random_normal(r));
     d.base = memcpy(reals(m->p.size), m->p.w, sizeof(real) * m->p.size);
     return d;
 }
@@ -2643,7 +2608,7 @@ static void adapter_free(Adapter *d) {
 // Where the i-th adapted W begins in the table: the columns of a layer's queries (i even)
 // or of its values, within c_attn's rows of 3C.
 static size_t adapted(const Model *m, int i) {
-    return m->layer[i / 2].qkv_w + (size_t)(i % 2) * 2 * m->c.dim;
+    return m->layer[i / 2].qkv.w + (size_t)(i % 2) * 2 * m->c.dim;
 }
 
 // W = W0 + s A B, with s = alpha/R
@@ -2757,7 +2722,7 @@ static int tune(Options *o) {
     if (o->rank > c->dim)
         usage("--rank %d: at most the model's --dim %d", o->rank, c->dim);
     Corpus old = read_corpus(o->old, NULL, &t.m.vocab);
-    t.text = read_corpus(o->data, NULL, &t.m.vocab);
+    t.text = read_corpus(o->data, o->valid, &t.m.vocab);
     if (t.text.train.n < (size_t)c->context + 1)
         die("%s has %zu tokens to train on, the model's context needs %d", o->data,
             t.text.train.n, c->context + 1);
@@ -2775,10 +2740,8 @@ static int tune(Options *o) {
     tune_loop(&t, &d, o);
     adapter_save(&d, c, o->out);
     const int number = stop_signal;
-    if (number)
-        fprintf(stderr, "stopped; %s holds the adapter so far\n", o->out);
-    else
-        print_losses("after", &t, old.valid);
+    if (number) fprintf(stderr, "stopped; %s holds the adapter so far\n", o->out);
+    else print_losses("after", &t, old.valid);
     adapter_free(&d);
     corpus_free(&old);
     training_free(&t);
@@ -2794,25 +2757,29 @@ static int tune(Options *o) {
 // instruction set.
 
 #ifdef __GNUC__
-typedef void Tile(real *c, size_t c_row, const real *start, size_t start_row, const real *a,
-                  size_t a_row, size_t a_col, const real *b, size_t b_row, int K);
+typedef void Tile(real *c, size_t c_row, const real *start, size_t start_row,
+                  const real *a, size_t a_row, size_t a_col, const real *b, size_t b_row,
+                  int K);
 
-#define TILE(name, TARGET, BYTES, TALL, VECTORS)                                              \
-    TARGET static void name(real *c, size_t c_row, const real *start, size_t start_row,       \
-                            const real *a, size_t a_row, size_t a_col, const real *b,         \
-                            size_t b_row, int K) {                                            \
-        typedef real V __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias)); \
-        enum { LANES = BYTES / sizeof(real) };                                                \
-        V sum[TALL][VECTORS];                                                                 \
-        for (int i = 0; i < TALL; i++)                                                        \
-            for (int j = 0; j < VECTORS; j++)                                                 \
-                sum[i][j] = start ? *(const V *)(start + i * start_row + j * LANES) : (V){0}; \
-        for (; K > 0; K--, a += a_col, b += b_row)                                            \
-            for (int i = 0; i < TALL; i++)                                                    \
-                for (int j = 0; j < VECTORS; j++)                                             \
-                    sum[i][j] += a[i * a_row] * *(const V *)(b + j * LANES);                  \
-        for (int i = 0; i < TALL; i++)                                                        \
-            for (int j = 0; j < VECTORS; j++) *(V *)(c + i * c_row + j * LANES) = sum[i][j];  \
+#define TILE(name, TARGET, BYTES, TALL, VECTORS)                                        \
+    TARGET static void name(real *c, size_t c_row, const real *start, size_t start_row, \
+                            const real *a, size_t a_row, size_t a_col, const real *b,   \
+                            size_t b_row, int K) {                                      \
+        typedef real V                                                                  \
+            __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));      \
+        enum { LANES = BYTES / sizeof(real) };                                          \
+        V sum[TALL][VECTORS];                                                           \
+        for (int i = 0; i < TALL; i++)                                                  \
+            for (int j = 0; j < VECTORS; j++)                                           \
+                sum[i][j] =                                                             \
+                    start ? *(const V *)(start + i * start_row + j * LANES) : (V){0};   \
+        for (; K > 0; K--, a += a_col, b += b_row)                                      \
+            for (int i = 0; i < TALL; i++)                                              \
+                for (int j = 0; j < VECTORS; j++)                                       \
+                    sum[i][j] += a[i * a_row] * *(const V *)(b + j * LANES);            \
+        for (int i = 0; i < TALL; i++)                                                  \
+            for (int j = 0; j < VECTORS; j++)                                           \
+                *(V *)(c + i * c_row + j * LANES) = sum[i][j];                          \
     }
 
 typedef struct {
@@ -2821,16 +2788,16 @@ typedef struct {
 } Kernel;
 
 // Tiles of one, two and three vectors, with all rows and with a single one.
-#define TILES(name, TARGET, BYTES, TALL)                                                      \
-    TILE(name##_1, TARGET, BYTES, TALL, 1)                                                    \
-    TILE(name##_2, TARGET, BYTES, TALL, 2)                                                    \
-    TILE(name##_3, TARGET, BYTES, TALL, 3)                                                    \
-    TILE(name##_row_1, TARGET, BYTES, 1, 1)                                                   \
-    TILE(name##_row_2, TARGET, BYTES, 1, 2)                                                   \
-    TILE(name##_row_3, TARGET, BYTES, 1, 3)                                                   \
-    static const Kernel name = {TALL,                                                         \
-                                BYTES / sizeof(real),                                         \
-                                {name##_1, name##_2, name##_3},                               \
+#define TILES(name, TARGET, BYTES, TALL)                        \
+    TILE(name##_1, TARGET, BYTES, TALL, 1)                      \
+    TILE(name##_2, TARGET, BYTES, TALL, 2)                      \
+    TILE(name##_3, TARGET, BYTES, TALL, 3)                      \
+    TILE(name##_row_1, TARGET, BYTES, 1, 1)                     \
+    TILE(name##_row_2, TARGET, BYTES, 1, 2)                     \
+    TILE(name##_row_3, TARGET, BYTES, 1, 3)                     \
+    static const Kernel name = {TALL,                           \
+                                BYTES / sizeof(real),           \
+                                {name##_1, name##_2, name##_3}, \
                                 {name##_row_1, name##_row_2, name##_row_3}};
 
 TILES(sse, , 16, 4)
@@ -2842,7 +2809,10 @@ static const Kernel *const kernels[] = {[SSE] = &sse, [AVX2] = &avx2, [AVX512] =
 static const Kernel *const kernels[] = {[SSE] = &sse};
 #endif
 
-enum { DEEP = 256, WIDEST = 3 * LINE }; // k in slices whose part of b stays in the first cache
+enum {
+    DEEP = 256,
+    WIDEST = 3 * LINE
+}; // k in slices whose part of b stays in the first cache
 
 // One tile whose right edge lies beyond the matrix: computed beside it, then copied.
 static void tile_at_edge(Tile *tile, int tall, int width, int left, real *c, size_t c_row,
@@ -2857,8 +2827,8 @@ static void tile_at_edge(Tile *tile, int tall, int width, int left, real *c, siz
 }
 
 // One slice of k: M rows of c, as tiles of up to three vectors beside each other.
-static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
-                          int K) {
+static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
+                          int N, int K) {
     const Kernel *kernel = kernels[path];
     const int lanes = kernel->lanes;
     real edge[DEEP * WIDEST]; // the last columns of b, filled up with zeros
@@ -2877,18 +2847,19 @@ static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix 
             const real *s = from ? from + i * start.row : NULL, *ai = a.at + i * a.row;
             real *ci = c + i * c_row + j;
             if (width > left)
-                tile_at_edge(tile, tall, width, left, ci, c_row, s, start.row, ai, a.row, a.col,
-                             edge, K);
+                tile_at_edge(tile, tall, width, left, ci, c_row, s, start.row, ai, a.row,
+                             a.col, edge, K);
             else tile(ci, c_row, s, start.row, ai, a.row, a.col, bj, b.row, K);
         }
     }
 }
 
-static void product_fast(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
-                         int K) {
+static void product_fast(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
+                         int N, int K) {
     for (int k = 0; k < K; k += DEEP, start = rows(c, (int)c_row))
         product_slice(c, c_row, start, (Matrix){a.at + k * a.col, a.row, a.col},
-                      (Matrix){b.at + k * b.row, b.row, 1}, M, N, K - k < DEEP ? K - k : DEEP);
+                      (Matrix){b.at + k * b.row, b.row, 1}, M, N,
+                      K - k < DEEP ? K - k : DEEP);
 }
 #endif
 
@@ -2936,83 +2907,86 @@ typedef struct {
 } Option;
 
 #define AT(field) offsetof(Options, field)
+#define TEXT(field, fallback, shown) NAME, AT(field), fallback, 0, 0, shown
+#define INT(field, fallback, least, most) WHOLE, AT(field), fallback, least, most, NULL
+#define DOUBLE(field, fallback, least, most) \
+    NUMBER, AT(field), fallback, least, most, NULL
+#define ONE_OF(field, fallback, choices) CHOICE, AT(field), fallback, 0, 0, choices
+#define SWITCH(field) FLAG, AT(field), NULL, 0, 0, NULL
+
 static const Option options[] = {
-    {"data", NAME, AT(data), "data/stories.txt", 0, 0, "F", NULL, "teu",
+    {"data", TEXT(data, "data/stories.txt", "F"), NULL, "teu",
      "the text, stories separated by lines " SEPARATOR},
-    {"valid", NAME, AT(valid), NULL, 0, 0, "F", NULL, "tu",
+    {"valid", TEXT(valid, NULL, "F"), NULL, "tu",
      "text for validation (default: the last tenth of the stories)"},
-    {"out", NAME, AT(out), "gpt.safetensors", 0, 0, "F", NULL, "tu",
+    {"out", TEXT(out, "gpt.safetensors", "F"), NULL, "t",
      "where the best weights go; F.last holds all that --resume needs"},
-    {"resume", NAME, AT(resume), NULL, 0, 0, "F", NULL, "t",
+    {"resume", TEXT(resume, NULL, "F"), NULL, "t",
      "go on with the run saved in F (a file that ends in .last)"},
-    {"log", NAME, AT(log), NULL, 0, 0, "F.csv", NULL, "t", "write losses as CSV"},
-    {"model", CHOICE, AT(c.model), "transformer", 0, 0, "transformer|mlp", "model", "tcb",
+    {"log", TEXT(log, NULL, "F.csv"), NULL, "t", "write losses as CSV"},
+    {"model", ONE_OF(c.model, "transformer", "transformer|mlp"), "model", "tcb",
      "mlp sees one character only"},
-    {"layers", WHOLE, AT(c.layers), "4", 1, 1000, NULL, "n_layer", "tcb",
-     "blocks of the model"},
-    {"heads", WHOLE, AT(c.heads), "4", 1, 1024, NULL, "n_head", "tcb",
+    {"layers", INT(c.layers, "4", 1, 1000), "n_layer", "tcb", "blocks of the model"},
+    {"heads", INT(c.heads, "4", 1, 1024), "n_head", "tcb",
      "attention heads in each, must divide --dim"},
-    {"dim", WHOLE, AT(c.dim), "128", 1, 16384, NULL, "n_embd", "tcb",
-     "numbers per position"},
-    {"hidden", WHOLE, AT(c.hidden), "0", 0, 65536, NULL, "n_inner", "tcb",
+    {"dim", INT(c.dim, "128", 1, 16384), "n_embd", "tcb", "numbers per position"},
+    {"hidden", INT(c.hidden, "0", 0, 65536), "n_inner", "tcb",
      "hidden units of the MLP (0: four times --dim)"},
-    {"context", WHOLE, AT(c.context), "128", 1, 65536, NULL, "n_ctx", "tcb",
+    {"context", INT(c.context, "128", 1, 65536), "n_ctx", "tcb",
      "characters that the model sees at once"},
-    {"pos", CHOICE, AT(c.pos), "learned", 0, 0, "sin|learned|none", "pos", "tcb",
+    {"pos", ONE_OF(c.pos, "learned", "sin|learned|none"), "pos", "tcb",
      "how positions are told apart"},
-    {"norm", CHOICE, AT(c.norm), "pre", 0, 0, "pre|post", "norm", "tcb",
+    {"norm", ONE_OF(c.norm, "pre", "pre|post"), "norm", "tcb",
      "layer norm before or after each sub-layer"},
-    {"act", CHOICE, AT(c.act), "relu", 0, 0, "relu|gelu", "act", "tcb",
-     "activation of the MLP"},
-    {"tie", CHOICE, AT(c.tie), "yes", 0, 0, "no|yes", "tie", "tcb",
+    {"act", ONE_OF(c.act, "relu", "relu|gelu"), "act", "tcb", "activation of the MLP"},
+    {"tie", ONE_OF(c.tie, "yes", "no|yes"), "tie", "tcb",
      "the head is the embedding table"},
-    {"batch", WHOLE, AT(batch), "32", 1, 65536, NULL, "batch", "tub", "windows per step"},
-    {"steps", WHOLE, AT(steps), "0", 0, 1e9, NULL, "steps", "tub",
+    {"batch", INT(batch, "32", 1, 65536), "batch", "tub", "windows per step"},
+    {"steps", INT(steps, "0", 0, 1e9), "steps", "tb",
      "steps to train (0: 2000, or until --minutes)"},
-    {"minutes", NUMBER, AT(minutes), "0", 0, 1e6, NULL, "minutes", "t",
+    {"minutes", DOUBLE(minutes, "0", 0, 1e6), "minutes", "t",
      "minutes to train, evaluation included (0: until --steps)"},
-    {"stop-at", WHOLE, AT(stop_at), "0", 0, 1e9, NULL, NULL, "t",
+    {"stop-at", INT(stop_at, "0", 0, 1e9), NULL, "t",
      "stop after this step as if interrupted (0: don't)"},
-    {"lr", NUMBER, AT(lr), "0.002", 0, 100, NULL, "lr", "tu", "highest learning rate"},
-    {"warmup", WHOLE, AT(warmup), "100", 0, 1e9, NULL, "warmup", "tu",
-     "steps until it is reached"},
-    {"weight-decay", NUMBER, AT(weight_decay), "0.1", 0, 100, NULL, "weight_decay", "tu",
+    {"lr", DOUBLE(lr, "0.002", 0, 100), "lr", "tu", "highest learning rate"},
+    {"warmup", INT(warmup, "100", 0, 1e9), "warmup", "tu", "steps until it is reached"},
+    {"weight-decay", DOUBLE(weight_decay, "0.1", 0, 100), "weight_decay", "tu",
      "pull of every matrix towards 0"},
-    {"seed", WHOLE, AT(seed), "1", 0, 2147483647, NULL, "seed", "tcsubn",
+    {"seed", INT(seed, "1", 0, 2147483647), "seed", "tcsubn",
      "where random numbers begin"},
-    {"eval-every", WHOLE, AT(eval_every), "250", 1, 1e9, NULL, "eval_every", "t",
+    {"eval-every", INT(eval_every, "250", 1, 1e9), "eval_every", "t",
      "steps between evaluations"},
-    {"prompt", NAME, AT(prompt), NULL, 0, 0, "S", NULL, "sral",
+    {"prompt", TEXT(prompt, NULL, "S"), NULL, "sral",
      "how the text begins (default: a new story)"},
-    {"chars", WHOLE, AT(chars), "1000", 0, 1e9, NULL, NULL, "s",
-     "characters to write at most"},
-    {"temperature", NUMBER, AT(temperature), "0.8", 0, 1000, NULL, NULL, "s",
+    {"chars", INT(chars, "1000", 0, 1e9), NULL, "s", "characters to write at most"},
+    {"temperature", DOUBLE(temperature, "0.8", 0, 1000), NULL, "s",
      "0: always the likeliest; 1: as learned; more: wilder"},
-    {"top-k", WHOLE, AT(top_k), "0", 0, 65535, NULL, NULL, "s",
+    {"top-k", INT(top_k, "0", 0, 65535), NULL, "s",
      "choose among the k likeliest (0: all)"},
-    {"samples", WHOLE, AT(samples), "1", 1, 1e9, NULL, NULL, "s",
+    {"samples", INT(samples, "1", 1, 1e9), NULL, "s",
      "how many texts; number k uses seed + k"},
-    {"past-end", FLAG, AT(past_end), NULL, 0, 0, NULL, NULL, "s",
-     "go on after the end of the story"},
-    {"no-cache", FLAG, AT(no_cache), NULL, 0, 0, NULL, NULL, "s",
+    {"past-end", SWITCH(past_end), NULL, "s", "go on after the end of the story"},
+    {"no-cache", SWITCH(no_cache), NULL, "s",
      "compute every position again for each character"},
-    {"tokens", NAME, AT(tokens), NULL, 0, 0, "F.csv", NULL, "e",
+    {"tokens", TEXT(tokens, NULL, "F.csv"), NULL, "e",
      "write position, offset, character and loss of every token"},
-    {"adapter", NAME, AT(adapter), NULL, 0, 0, "F", NULL, "serlan",
+    {"adapter", TEXT(adapter, NULL, "F"), NULL, "serlan",
      "add the adapter that gpt tune wrote to F"},
-    {"ablate", NAME, AT(ablate), NULL, 0, 0, "L.H,...", NULL, "serlan",
+    {"ablate", TEXT(ablate, NULL, "L.H,..."), NULL, "serlan",
      "switch heads off: layer.head, or layer.* for all of a layer"},
-    {"position", WHOLE, AT(position), "-1", -1, 65535, NULL, NULL, "r",
+    {"position", INT(position, "-1", -1, 65535), NULL, "r",
      "which position to follow (-1: the last)"},
-    {"csv", NAME, AT(csv), NULL, 0, 0, "F.csv", NULL, "lan", "write the numbers as CSV"},
-    {"old", NAME, AT(old), "data/stories.txt", 0, 0, "F", NULL, "u",
+    {"csv", TEXT(csv, NULL, "F.csv"), NULL, "lan", "write the numbers as CSV"},
+    {"out", TEXT(out, "gpt.safetensors", "F"), NULL, "u", "where the adapter goes"},
+    {"steps", INT(steps, "0", 0, 1e9), NULL, "u", "steps to train"},
+    {"old", TEXT(old, "data/stories.txt", "F"), NULL, "u",
      "a text the model knows already, to see what it forgets"},
-    {"rank", WHOLE, AT(rank), "8", 1, 16384, NULL, NULL, "u",
+    {"rank", INT(rank, "8", 1, 16384), NULL, "u",
      "columns of A, rows of B: how much can change"},
-    {"repeat", WHOLE, AT(repeat), "0", 0, 1e6, NULL, NULL, "n",
+    {"repeat", INT(repeat, "0", 0, 1e6), NULL, "n",
      "characters until they come again (0: 25, or what fits)"},
-    {"repeat", WHOLE, AT(repeat), "0", 0, 1e6, NULL, NULL, "b", "1: only the step"},
-    {"matmul", NAME, AT(matmul), "auto", 0, 0, "auto|plain|sse|avx2|avx512", NULL, "*",
+    {"repeat", INT(repeat, "0", 0, 1e6), NULL, "b", "1: only the step"},
+    {"matmul", TEXT(matmul, "auto", "auto|plain|sse|avx2|avx512"), NULL, "*",
      "which matrix product"},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -3029,10 +3003,8 @@ typedef struct {
 // Sets an option from its text; false when the text is no value for it.
 static bool set_option(Options *o, const Option *p, const char *text) {
     char *end, *field = (char *)o + p->at;
-    if (p->kind == NAME)
-        *(const char **)field = text;
-    else if (p->kind == FLAG)
-        *(int *)field = 1;
+    if (p->kind == NAME) *(const char **)field = text;
+    else if (p->kind == FLAG) *(int *)field = 1;
     else if (p->kind == CHOICE) {
         const size_t n = strlen(text);
         int which = 0;
@@ -3046,10 +3018,8 @@ static bool set_option(Options *o, const Option *p, const char *text) {
         if (end == text || *end || !(x >= p->least && x <= p->most) ||
             (p->kind == WHOLE && x != floor(x)))
             return false;
-        if (p->kind == WHOLE)
-            *(int *)field = (int)x;
-        else
-            *(double *)field = x;
+        if (p->kind == WHOLE) *(int *)field = (int)x;
+        else *(double *)field = x;
     }
     return true;
 }
@@ -3066,8 +3036,7 @@ static char *option_text(const Options *o, const Option *p, char *out) {
         double x = *(const double *)field;
         for (int digits = 1; digits <= 17; digits++)
             if (snprintf(out, 32, "%.*g", digits, x), strtod(out, NULL) == x) break;
-    } else
-        snprintf(out, 32, "%d", *(const int *)field);
+    } else snprintf(out, 32, "%d", *(const int *)field);
     return out;
 }
 
@@ -3129,13 +3098,16 @@ static void describe_text(const Training *t) {
     printf("uniform %.4f\nunigram %.4f\nbigram %.4f\nbigram-counted %.4f\n", log(V),
            entropy(own, V, false), entropy(own, V, true),
            table_loss(train, V, t->text.valid));
-    printf("a loss near %.1f knows letters, near %.1f pairs of letters (the MLP's floor); "
-           "words come below 1.5, sentences below 1.1\n", entropy(own, V, false), entropy(own, V, true));
+    printf("a loss near %.1f knows letters, near %.1f pairs of letters (the MLP's "
+           "floor); "
+           "words come below 1.5, sentences below 1.1\n",
+           entropy(own, V, false), entropy(own, V, true));
     free(own);
     free(train);
 }
 
-// Goes on with the run of --resume: its options, except those that the command line overrides.
+// Goes on with the run of --resume: its options, except those that the command line
+// overrides.
 static void take_over(Training *t, const Options *o) {
     static char out[4096];
     char was[32], now[32];
@@ -3279,10 +3251,8 @@ static int info(Options *o) {
         double squares = 0;
         for (size_t j = 0; j < tensor_size(p); j++)
             squares += (double)t.m.p.w[p->at + j] * t.m.p.w[p->at + j];
-        if (p->rows)
-            snprintf(value, sizeof value, "(%d,%d)", p->rows, p->cols);
-        else
-            snprintf(value, sizeof value, "(%d)", p->cols);
+        if (p->rows) snprintf(value, sizeof value, "(%d,%d)", p->rows, p->cols);
+        else snprintf(value, sizeof value, "(%d)", p->cols);
         printf("%-40s %-12s rms %.4f%s%s\n", p->name, value,
                sqrt(squares / tensor_size(p)), p->decays ? " decays" : "",
                p->fixed ? " fixed" : "");
@@ -3293,6 +3263,15 @@ static int info(Options *o) {
 
 static int demo(Options *o);
 static int help(Options *o);
+
+static int version(Options *o) {
+    (void)o;
+    printf("gpt %s, compiler %s, OpenMP %s, threads %d, matmul %s, %s\n", VERSION,
+           COMPILER, OPENMP, omp_get_max_threads(), path_name(path),
+           sizeof(real) == 4 ? "float" : "double");
+    return 0;
+}
+static void parse_line(Options *o, const Command *c, const char *line);
 
 static const Command commands[] = {
     {"demo", 'd', false, "", demo, "count, train the MLP and the transformer, compare"},
@@ -3306,16 +3285,20 @@ static const Command commands[] = {
     {"lens", 'l', true, "", lens, "what every layer would guess"},
     {"heads", 'n', true, "", heads, "find the heads that copy"},
     {"tune", 'u', true,
-     "--steps 300 --lr 0.005 --warmup 20 --weight-decay 0 --out adapter.safetensors",
+     "--data data/pirates.txt --out adapter.safetensors "
+     "--steps 300 --lr 0.005 --warmup 20 --weight-decay 0",
      tune, "adapt a model to another text with LoRA"},
     {"info", 'i', true, "", info, "what is in a checkpoint"},
+    {"version", 'v', false, "", version, "version, compiler, threads, matrix product"},
     {"help", 'h', false, "", help, "this text; gpt help COMMAND lists its options"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static const Command *find_command(const char *name) {
+    const char *plain = name + strspn(name, "-"); // --help, --version
     for (int i = 0; i < COMMANDS; i++)
-        if (!strcmp(commands[i].name, name)) return &commands[i];
+        if (!strcmp(commands[i].name, strcmp(plain, "h") ? plain : "help"))
+            return &commands[i];
     usage("unknown command %s; gpt help lists them", name);
     return NULL;
 }
@@ -3327,11 +3310,12 @@ static int help(Options *o) {
         for (int i = 0; i < COMMANDS; i++)
             printf("gpt %-7s %-10s%s\n", commands[i].name,
                    commands[i].takes_model ? "MODEL" : "", commands[i].help);
-        printf("gpt --version\n\ngpt help COMMAND lists the options of a command\n");
+        printf("\ngpt help COMMAND lists the options of a command\n");
         return 0;
     }
     const Command *c = find_command(o->file);
     Options preset = *o;
+    parse_line(&preset, c, c->preset);
     char name[64], range[64], value[32];
     printf("gpt %s%s: %s\n", c->name, c->takes_model ? " MODEL" : "", c->help);
     for (int i = 0; i < OPTIONS; i++) {
@@ -3344,12 +3328,13 @@ static int help(Options *o) {
                                      : "");
         if (p->kind == WHOLE || p->kind == NUMBER)
             snprintf(range, sizeof range, ", %.10g to %.10g", p->least, p->most);
-        else
-            range[0] = 0;
+        else range[0] = 0;
         printf("  %-34s %s", name, p->help);
         if (p->fallback)
             printf(" [%s%s]",
-                   p->kind == NAME ? p->fallback : option_text(&preset, p, value), range);
+                   p->kind == NAME ? *(const char **)((char *)&preset + p->at)
+                                   : option_text(&preset, p, value),
+                   range);
         putchar('\n');
     }
     return 0;
@@ -3390,14 +3375,18 @@ static void parse(Options *o, const Command *c, int argc, char **argv) {
 
 // Options from a line of words, like "--model mlp --steps 300".
 static void parse_line(Options *o, const Command *c, const char *line) {
-    char copy[256], *words[32];
+    static char copies[4][256]; // options that are names go on pointing here
+    static int lines;
+    char *copy = copies[lines++ % 4], *words[32];
     int n = 0;
-    snprintf(copy, sizeof copy, "%s", line);
-    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) words[n++] = word;
+    snprintf(copy, sizeof *copies, "%s", line);
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+        words[n++] = word;
     parse(o, c, n, words);
 }
 
-#define DEMO_MLP "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
+#define DEMO_MLP \
+    "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
 #define DEMO_GPT "--layers 3 --dim 96 --steps 800 --eval-every 200 --lr 0.004 --warmup 50"
 
 static void demo_sample(const Training *t, const Options *o, const char *title) {
@@ -3435,7 +3424,8 @@ static double demo_estimate(Training *t) {
     return (seconds() - start) / n * t->o.steps;
 }
 
-// About a minute: one text, seen by a table, by a model without context and by a transformer.
+// About a minute: one text, seen by a table, by a model without context and by a
+// transformer.
 static int demo(Options *o) {
     const Command *as_train = find_command("train");
     Options small = *o, large = *o;
@@ -3450,11 +3440,13 @@ static int demo(Options *o) {
     double *counts = count_pairs(mlp.text.train, V);
     char name[5];
     puts("\n-- drawn from the table of pairs");
-    for (int i = 0, last = V - 1; i < 300 && (last = draw_from_table(counts, V, last, &r)) != V - 1; i++)
+    for (int i = 0, last = V - 1;
+         i < 300 && (last = draw_from_table(counts, V, last, &r)) != V - 1; i++)
         encode(mlp.m.vocab.points[last], name), fputs(name, stdout);
     puts("\n\n== The transformer: layers that look back");
     training_new(&gpt, &large, true);
-    printf("this demo will take about %.0f seconds here\n", 1.1 * demo_estimate(&gpt) + 8);
+    printf("this demo will take about %.0f seconds here\n",
+           1.1 * demo_estimate(&gpt) + 8);
     puts("\n== The MLP: layers, but no look at anything except the last character");
     demo_train(&mlp, small.steps);
     demo_sample(&mlp, o, "the MLP writes");
@@ -3464,14 +3456,16 @@ static int demo(Options *o) {
     demo_sample(&gpt, o, "after 200 steps");
     demo_train(&gpt, large.steps);
     demo_sample(&gpt, o, "after all steps");
-    printf("%-12s %10s %10s %10s %10s %8s\n", "model", "parameters", "valid loss", "perplexity", "tokens/s", "seconds");
+    printf("%-12s %10s %10s %10s %10s %8s\n", "model", "parameters", "valid loss",
+           "perplexity", "tokens/s", "seconds");
     double pairs = table_loss(counts, V, mlp.text.valid);
     printf("%-12s %10d %10.3f %10.2f\n", "pair table", V * V, pairs, exp(pairs));
     demo_row("MLP", &mlp);
     demo_row("transformer", &gpt);
     puts("\nTry next:\n  gpt sample demo-gpt.safetensors --prompt \"Once\"\n"
          "  gpt sample demo-mlp.safetensors --prompt \"Once\"\n"
-         "  gpt train --minutes 5\n  gpt train --data mine.txt --out mine.safetensors\n  gpt help");
+         "  gpt train --minutes 5\n  gpt train --data mine.txt --out mine.safetensors\n  "
+         "gpt help");
     free(counts);
     training_free(&mlp);
     training_free(&gpt);
@@ -3492,27 +3486,7 @@ static void choose_path(const char *name) {
 
 int main(int argc, char **argv) {
     Options o = {0};
-    if (argc > 1 && !strcmp(argv[1], "--version")) {
-        printf("gpt %s, compiler %s, OpenMP %s, threads %d, matmul %s, %s\n", VERSION,
-#ifdef __VERSION__
-               __VERSION__,
-#else
-               "unknown",
-#endif
-#ifdef _OPENMP
-               "yes",
-#else
-               "no",
-#endif
-               omp_get_max_threads(), path_name(best_path()),
-               sizeof(real) == 4 ? "float" : "double");
-        return 0;
-    }
-    const Command *c =
-        argc < 2
-            ? &commands[0]
-            : find_command(strcmp(argv[1], "--help") && strcmp(argv[1], "-h") ? argv[1]
-                                                                              : "help");
+    const Command *c = find_command(argc < 2 ? "demo" : argv[1]);
     for (int i = 0; i < OPTIONS; i++)
         if (options[i].fallback) set_option(&o, &options[i], options[i].fallback);
     parse_line(&o, c, c->preset);
@@ -3520,9 +3494,9 @@ int main(int argc, char **argv) {
     if (c->takes_model && !o.file)
         usage("gpt %s wants a MODEL, a file that gpt train wrote", c->name);
     if (!o.c.hidden) o.c.hidden = 4 * o.c.dim;
-    check_shape(&o.c, usage);
+    check_shape(&o.c);
     choose_path(o.matmul);
-    int status = c->run(&o);
+    const int status = c->run(&o);
     if (fflush(stdout) || ferror(stdout))
         die("cannot write the results: %s", strerror(errno));
     return status;

@@ -25,6 +25,16 @@ unset MAKEFLAGS MFLAGS MAKELEVEL OMP_NUM_THREADS 2>/dev/null
 export root GPT CC CFLAGS MAKE LC_ALL OMP_WAIT_POLICY
 [ -f "$GPT" ] || { echo "there is no $GPT"; exit 2; }
 
+# one run at a time in one folder
+if [ "${1:-}" != --list ]; then
+    if kill -0 "$(cat "$work/pid" 2>/dev/null)" 2>/dev/null; then
+        echo "another run is at work in $work; wait, or give this one a TEST_DIR of its own"
+        exit 2
+    fi
+    echo $$ > "$work/pid"
+    trap 'rm -f "$work/pid"' EXIT
+fi
+
 passed=0 failed=0 skipped=0 queue='' pids='' names='' chosen=$*
 trap 'kill $pids 2>/dev/null; exit 130' INT TERM
 
@@ -137,9 +147,12 @@ all() {
     script makefile
     script reader
     script parity
-    for other in fetch draw stories inside tutorial; do
-        [ -f "tests/$other.sh" ] && script $other
-        [ -f "tests/$other.c" ] && c "$other-c" $other 1
+    for other in inside fetch draw stories tutorial; do
+        if [ -f "tests/$other.c" ]; then
+            c "$other-c" $other 1
+            c "$other-double" $other 1 -DREAL=double
+        fi
+        if [ -f "tests/$other.sh" ]; then script $other; fi
     done
 }
 

@@ -127,23 +127,21 @@ static void run_step(void *data) {
 static void run_matmul(void *data) { // the linear layers of one micro-batch, forward and backward
     Bench *b = data;
     Acts *a = &b->a;
-    const Config *c = &b->m.c;
-    const int N = b->micro * b->T, C = c->dim, F = c->hidden;
+    const int N = b->micro * b->T;
     const real *w = b->m.p.w;
-    real *g = b->m.p.g;
-    for (int l = 0; l < c->layers; l++) {
+    for (int l = 0; l < b->m.c.layers; l++) {
         const Layer *at = &b->m.layer[l];
         LayerActs *k = &a->layer[l];
-        if (c->model == TRANSFORMER) {
-            linear_forward(k->qkv, k->mlp.y, w + at->qkv_w, w + at->qkv_b, N, C, 3 * C);
-            linear_forward(k->attn.sum, k->heads, w + at->proj_w, w + at->proj_b, N, C, C);
-            linear_backward(a->dheads, g + at->proj_w, g + at->proj_b, a->wt, a->dx, k->heads, w + at->proj_w, N, C, C);
-            linear_backward(a->dx, g + at->qkv_w, g + at->qkv_b, a->wt, a->dqkv, k->mlp.y, w + at->qkv_w, N, C, 3 * C);
+        if (b->m.c.model == TRANSFORMER) {
+            linear_forward(k->qkv, k->mlp.y, w, at->qkv, N);
+            linear_forward(k->attn.sum, k->heads, w, at->proj, N);
+            linear_backward(a->dheads, a->g, a->wt, a->dx, k->heads, w, at->proj, N);
+            linear_backward(a->dx, a->g, a->wt, a->dqkv, k->mlp.y, w, at->qkv, N);
         }
-        linear_forward(k->fc, k->mlp.y, w + at->fc_w, w + at->fc_b, N, C, F);
-        linear_forward(k->mlp.sum, a->act, w + at->out_w, w + at->out_b, N, F, C);
-        linear_backward(a->dfc, g + at->out_w, g + at->out_b, a->wt, a->dx, a->act, w + at->out_w, N, F, C);
-        linear_backward(a->dx, g + at->fc_w, g + at->fc_b, a->wt, a->dfc, k->mlp.y, w + at->fc_w, N, C, F);
+        linear_forward(k->fc, k->mlp.y, w, at->fc, N);
+        linear_forward(k->mlp.sum, a->act, w, at->out, N);
+        linear_backward(a->dfc, a->g, a->wt, a->dx, a->act, w, at->out, N);
+        linear_backward(a->dx, a->g, a->wt, a->dfc, k->mlp.y, w, at->fc, N);
     }
 }
 
@@ -163,11 +161,10 @@ static void run_norms(void *data) {
     const int N = b->micro * b->T, norms = (c->model == TRANSFORMER ? 2 : 1) * c->layers + (c->norm == PRE);
     Sublayer *k = &b->a.layer[0].mlp;
     const Layer *at = &b->m.layer[0];
-    real *g = b->m.p.g;
     const real *w = b->m.p.w;
     for (int i = 0; i < norms; i++) {
-        norm_forward(k->y, k->mean, k->scale, b->a.x, w + at->norm2_gain, w + at->norm2_bias, N, c->dim);
-        norm_backward(b->a.dx, g + at->norm2_gain, g + at->norm2_bias, b->a.dy, b->a.x, k->mean, k->scale, w + at->norm2_gain, N, c->dim);
+        norm_forward(k->y, k->mean, k->scale, b->a.x, w, at->norm2, N);
+        norm_backward(b->a.dx, b->a.g, b->a.dy, b->a.x, k->mean, k->scale, w, at->norm2, N);
     }
 }
 
@@ -281,7 +278,7 @@ int main(int argc, char **argv) {
         if (options[i].fallback) set_option(&o, &options[i], options[i].fallback);
     parse(&o, &bench, argc - 1, argv + 1);
     if (!o.c.hidden) o.c.hidden = 4 * o.c.dim;
-    check_shape(&o.c, usage);
+    check_shape(&o.c);
     choose_path(o.matmul);
     Random r = {1};
     double peak = peak_gflops();

@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     const Command *check_command = find_command("check"); // it takes the options of the model
     parse(&o, check_command, argc - 1, argv + 1);
     if (!o.c.hidden) o.c.hidden = 4 * o.c.dim;
-    check_shape(&o.c, usage);
+    check_shape(&o.c);
     choose_path(o.matmul);
     o.c.V = 64;
     Random r = {1};

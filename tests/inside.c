@@ -108,7 +108,7 @@ static void ablated_heads(void) {
     forward(&t.m, &t.a, ids, all);
     const Sublayer *k = &t.a.layer[1].attn;
     for (int i = 0; i < T * C; i++) // every head off: the projection's bias remains
-        CLOSE(k->sum[i] - k->x[i], t.m.p.w[t.m.layer[1].proj_b + i % C], 1e-5);
+        CLOSE(k->sum[i] - k->x[i], t.m.p.w[t.m.layer[1].proj.b + i % C], 1e-5);
     for (int h = 0; h < t.m.c.heads; h++) {
         const char name[] = {'0', '.', (char)('0' + h), 0};
         memset(t.m.off, 0, (size_t)t.m.c.layers * t.m.c.heads);
@@ -117,7 +117,7 @@ static void ablated_heads(void) {
         memcpy(off, t.a.last, sizeof(real) * T * C);
         memset(t.m.off, 0, (size_t)t.m.c.layers * t.m.c.heads);
         const size_t bytes = sizeof(real) * D * C;
-        real *w = t.m.p.w + t.m.layer[0].proj_w + (size_t)h * D * C, *kept = malloc(bytes);
+        real *w = t.m.p.w + t.m.layer[0].proj.w + (size_t)h * D * C, *kept = malloc(bytes);
         memcpy(kept, w, bytes);
         memset(w, 0, bytes);
         forward(&t.m, &t.a, ids, all);
@@ -173,8 +173,8 @@ static void lens_layers(void) {
             for (int c = 0; c < C; c++)
                 y[c] = m->c.norm == POST ? (double)x[c]
                                          : (x[c] - mean) / sqrt(squares + 1e-5) *
-                                                   m->p.w[m->normf_gain + c] +
-                                               m->p.w[m->normf_bias + c];
+                                                   m->p.w[m->normf.gain + c] +
+                                               m->p.w[m->normf.bias + c];
             for (int v = 0; v < V; v++) {
                 double logit = 0;
                 for (int c = 0; c < C; c++) logit += y[c] * m->p.w[m->head + v * C + c];
@@ -312,19 +312,15 @@ static void traced_numbers(void) {
 // A head that looks exactly where a copier would scores 1, and 0 for the rest.
 static void head_scores(void) {
     enum { N = 9, LONG = 2 * N };
-    HeadScore score[3] = {{0}};
+    real score[9] = {0};
     Acts a = {.p = reals(3 * LONG * LONG)};
     for (int i = 0; i < LONG; i++) {
         if (i >= N) a.p[i * LONG + i - N + 1] = 1;            // head 0: induction
         if (i) a.p[(LONG + i) * LONG + i - 1] = 1;            // head 1: the one before
         a.p[(2 * LONG + i) * LONG] = 1;                       // head 2: the first
     }
-    for (int draw = 0; draw < 2; draw++) score_heads(&a, score, 3, N, 0.5 / (N - 1));
-    for (int i = 0; i < 3; i++) {
-        CLOSE(score[i].induction, i == 0, 1e-6);
-        CLOSE(score[i].previous, i == 1, 1e-6);
-        CLOSE(score[i].first, i == 2, 1e-6);
-    }
+    for (int draw = 0; draw < 2; draw++) score_heads(&a, score, 3, N, (real)0.5 / (N - 1));
+    for (int i = 0; i < 9; i++) CLOSE(score[i], i % 4 == 0, 1e-6);
     aligned_free(a.p);
 }
 
@@ -370,7 +366,7 @@ static void adapter_begins_as_the_base(void) {
     for (size_t i = 0; i < n; i++) {
         bool may = false;
         for (int l = 0; l < t.m.c.layers; l++) {
-            const size_t at = t.m.layer[l].qkv_w, part = i >= at ? (i - at) / C % 3 : 1;
+            const size_t at = t.m.layer[l].qkv.w, part = i >= at ? (i - at) / C % 3 : 1;
             if (i >= at && i < at + 3 * (size_t)C * C) may = part != 1; // not the keys
         }
         if (may != (before[i] != t.m.p.w[i]))
@@ -380,7 +376,7 @@ static void adapter_begins_as_the_base(void) {
     const real *A = d.p.w + d.p.tensor[6].at, *B = d.p.w + d.p.tensor[7].at; // values of layer 1
     double sum = 0;
     for (int r = 0; r < 2; r++) sum += (double)A[3 * 2 + r] * B[r * C + 5];
-    const size_t at = t.m.layer[1].qkv_w + 3 * 3 * (size_t)C + 2 * (size_t)C + 5;
+    const size_t at = t.m.layer[1].qkv.w + 3 * 3 * (size_t)C + 2 * (size_t)C + 5;
     CLOSE(t.m.p.w[at], (double)before[at] + ALPHA / 2.0 * sum, 1e-5);
     aligned_free(before);
     adapter_free(&d);

@@ -48,9 +48,9 @@ static void linear(void) {
     for (int s = 0; s < 5; s++) EVERY_PATH {
             const int N = shapes[s][0], I = shapes[s][1], O = shapes[s][2];
             WHERE("N=%d I=%d O=%d path %s", N, I, O, path_name(path));
-            real *x = some_reals(N * I, 1), *w = some_reals(I * O, 1), *b = some_reals(O, 1);
+            real *x = some_reals(N * I, 1), *w = some_reals(I * O + O, 1), *b = w + I * O;
             real *y = some_reals(N * O, 1), *dy = some_reals(N * O, 1), *dx = some_reals(N * I, 1);
-            real *dw = some_reals(I * O, 1), *db = some_reals(O, 1), *wt = some_reals(I * O, 1);
+            real *dw = some_reals(I * O + O, 1), *db = dw + I * O, *wt = some_reals(I * O, 1);
             double *y_ = no_doubles(N * O), *dx_ = no_doubles(N * I);
             double *dw_ = as_doubles(dw, I * O), *db_ = as_doubles(db, O);
             for (int n = 0; n < N; n++)
@@ -62,14 +62,15 @@ static void linear(void) {
                         dw_[i * O + o] += 2.0 * x[n * I + i] * dy[n * O + o];
                     }
                 }
-            linear_forward(y, x, w, b, N, I, O);
-            linear_backward(dx, dw, db, wt, dy, x, w, N, I, O);
-            linear_backward(dx, dw, db, wt, dy, x, w, N, I, O);
+            const Linear k = {0, (size_t)I * O, I, O};
+            linear_forward(y, x, w, k, N);
+            linear_backward(dx, dw, wt, dy, x, w, k, N);
+            linear_backward(dx, dw, wt, dy, x, w, k, N);
             CLOSE_ALL(y, y_, N * O, tolerance);
             CLOSE_ALL(dx, dx_, N * I, tolerance);
             CLOSE_ALL(dw, dw_, I * O, tolerance);
             CLOSE_ALL(db, db_, O, tolerance);
-            free(x), free(w), free(b), free(y), free(dy), free(dx), free(dw), free(db), free(wt);
+            free(x), free(w), free(y), free(dy), free(dx), free(dw), free(wt);
             free(y_), free(dx_), free(dw_), free(db_);
         }
 }
@@ -139,19 +140,20 @@ static void layer_norm(void) {
         for (double size = 0.003; size < 50; size *= 100) EVERY_PATH {
                 const int N = shapes[s][0], C = shapes[s][1];
                 WHERE("N=%d C=%d numbers to %g path %s", N, C, size, path_name(path));
-                real *x = some_reals(N * C, size), *gain = some_reals(C, 2), *bias = some_reals(C, 1);
+                real *x = some_reals(N * C, size), *gain = some_reals(2 * C, 2), *bias = gain + C;
                 real *y = some_reals(N * C, 1), *mean = some_reals(N, 1), *scale = some_reals(N, 1);
                 real *dy = some_reals(N * C, 1), *dx = some_reals(N * C, 1);
-                real *dgain = some_reals(C, 1), *dbias = some_reals(C, 1);
+                real *dgain = some_reals(2 * C, 1), *dbias = dgain + C;
                 double *dx_ = as_doubles(dx, N * C), *dgain_ = as_doubles(dgain, C),
                        *dbias_ = as_doubles(dbias, C);
                 RefNorm r = {N, C, as_doubles(x, N * C), as_doubles(gain, C), as_doubles(bias, C),
                              no_doubles(N * C), as_doubles(dy, N * C)};
-                norm_forward(y, mean, scale, x, gain, bias, N, C);
+                const Norm k = {0, C, C};
+                norm_forward(y, mean, scale, x, gain, k, N);
                 ref_norm(&r);
                 CLOSE_ALL(y, r.y, N * C, tolerance);
                 for (int twice = 0; twice < 2; twice++) {
-                    norm_backward(dx, dgain, dbias, dy, x, mean, scale, gain, N, C);
+                    norm_backward(dx, dgain, dy, x, mean, scale, gain, k, N);
                     slopes(dx_, r.x, N * C, ref_norm, &r);
                     slopes(dgain_, r.gain, C, ref_norm, &r);
                     slopes(dbias_, r.bias, C, ref_norm, &r);
@@ -159,8 +161,8 @@ static void layer_norm(void) {
                 CLOSE_ALL(dx, dx_, N * C, slope_tolerance);
                 CLOSE_ALL(dgain, dgain_, C, slope_tolerance);
                 CLOSE_ALL(dbias, dbias_, C, slope_tolerance);
-                free(x), free(gain), free(bias), free(y), free(mean), free(scale), free(dy), free(dx);
-                free(dgain), free(dbias), free(dx_), free(dgain_), free(dbias_);
+                free(x), free(gain), free(y), free(mean), free(scale), free(dy), free(dx);
+                free(dgain), free(dx_), free(dgain_), free(dbias_);
                 free(r.x), free(r.gain), free(r.bias), free(r.y), free(r.dy);
             }
 }
@@ -168,10 +170,10 @@ static void layer_norm(void) {
 // All numbers of a row the same: the variance is 0, and epsilon alone keeps the result finite.
 static void norm_of_equals(void) {
     enum { C = 8 };
-    real x[C], y[C], gain[C], bias[C], mean, scale;
+    real x[C], y[C], gain[2 * C], *bias = gain + C, mean, scale;
     for (int c = 0; c < C; c++) x[c] = 3, gain[c] = 2, bias[c] = (real)(0.5 * c);
     EVERY_PATH {
-        norm_forward(y, &mean, &scale, x, gain, bias, 1, C);
+        norm_forward(y, &mean, &scale, x, gain, (Norm){0, C, C}, 1);
         CLOSE(mean, 3, tolerance);
         CLOSE(scale, 316.2277660168379, tolerance);
         for (int c = 0; c < C; c++) CLOSE(y[c], 0.5 * c, tolerance);
@@ -200,8 +202,8 @@ static void activations(void) {
                 dx_[i] = (ref_activation(v + h, kind) - ref_activation(v - h, kind)) / (2 * h) * dy[i];
                 if (kind == RELU && v == 0) dx_[i] = 0; // at the kink we say 0
             }
-            activation_forward(y, x, kind, N, F);
-            activation_backward(z, d, x, kind, N, F);
+            activation_forward(y, x, kind, N * F);
+            activation_backward(z, d, x, kind, N * F);
             for (int i = 0; i < N * F; i++) {
                 CLOSE(y[i], want[i], IS_DOUBLE ? 1e-12 : 2e-6);
                 CLOSE(z[i], want[i], IS_DOUBLE ? 1e-12 : 2e-6);
@@ -230,18 +232,28 @@ static void softmax_of(void) {
             for (double scale = 1; scale > 0.1; scale /= 2.5) EVERY_PATH {
                     const int n = lengths[l];
                     WHERE("n=%d logits %d scale %g path %s", n, how, scale, path_name(path));
-                    real *p = some_reals(n, 1), total;
-                    fill_logits(p, n, how);
-                    double most = -INFINITY, sum = 0, *want = no_doubles(n), all = 0;
-                    for (int i = 0; i < n; i++) most = fmax(most, (double)p[i] * scale);
-                    for (int i = 0; i < n; i++) sum += want[i] = exp(p[i] * scale - most);
-                    for (int i = 0; i < n; i++) want[i] /= sum;
-                    softmax(p, n, (real)scale, &total);
-                    CLOSE_ALL(p, want, n, IS_DOUBLE ? 1e-12 : 1e-6);
-                    CLOSE(total, most + log(sum), IS_DOUBLE ? 1e-13 : 1e-6);
-                    for (int i = 0; i < n; i++) all += p[i];
-                    CLOSE(all, 1, IS_DOUBLE ? 1e-14 : 1e-6);
-                    free(p), free(want);
+                    enum { ROWS = 3, GAP = 2 };
+                    const int row = n + GAP;
+                    real *p = some_reals(ROWS * row, 1), total[ROWS];
+                    for (int r = 0; r < ROWS; r++) {
+                        fill_logits(p + r * row, n, how);
+                        for (int i = 0; i < GAP; i++) p[r * row + n + i] = 77; // not of the row
+                    }
+                    double *x = as_doubles(p, ROWS * row), *want = no_doubles(n);
+                    softmax(p, row, ROWS, n, (real)scale, total);
+                    for (int r = 0; r < ROWS; r++) {
+                        double most = -INFINITY, sum = 0, all = 0;
+                        for (int i = 0; i < n; i++) most = fmax(most, x[r * row + i] * scale);
+                        for (int i = 0; i < n; i++) sum += want[i] = exp(x[r * row + i] * scale - most);
+                        for (int i = 0; i < n; i++) want[i] /= sum;
+                        CLOSE_ALL(p + r * row, want, n, IS_DOUBLE ? 1e-12 : 1e-6);
+                        CLOSE(total[r], most + log(sum), IS_DOUBLE ? 1e-13 : 1e-6);
+                        for (int i = 0; i < n; i++) all += p[r * row + i];
+                        CLOSE(all, 1, IS_DOUBLE ? 1e-14 : 1e-6);
+                        for (int i = 0; i < GAP; i++) SAME(p[r * row + n + i], 77);
+                    }
+                    softmax(p, row, 1, n, 1, NULL); // the sums may be unwanted
+                    free(p), free(x), free(want);
                 }
 }
 
@@ -274,17 +286,39 @@ static void cross_entropy(void) {
             }
 }
 
+// What is left out of a softmax by -inf gets exactly 0.
+static void softmax_of_infinities(void) {
+    EVERY_PATH {
+        WHERE("path %s", path_name(path));
+        real p[40];
+        for (int i = 0; i < 40; i++) p[i] = i % 3 ? -(real)INFINITY : (real)(i * 0.1);
+        softmax(p, 40, 1, 40, 1, NULL);
+        double all = 0;
+        for (int i = 0; i < 40; i++) {
+            all += p[i];
+            HOLDS(i % 3 ? p[i] == 0 : p[i] > 0);
+        }
+        CLOSE(all, 1, IS_DOUBLE ? 1e-14 : 1e-6);
+    }
+}
+
 static void softmax_slope(void) {
     for (int n = 1; n < 70; n += 11) EVERY_PATH {
+            enum { ROWS = 3, GAP = 2 };
+            const int row = n + GAP;
             WHERE("n=%d path %s", n, path_name(path));
-            real *p = some_reals(n, 1), *dp = some_reals(n, 1), unused;
-            for (int i = 0; i < n; i++) p[i] *= 3;
-            softmax(p, n, 1, &unused);
-            double *ds = no_doubles(n), scale = 0.37;
-            for (int i = 0; i < n; i++) // row i of the matrix of derivatives, one by one
-                for (int j = 0; j < n; j++) ds[i] += scale * p[j] * ((i == j) - (double)p[i]) * dp[j];
-            softmax_backward(dp, p, (real)scale, n);
-            CLOSE_ALL(dp, ds, n, tolerance);
+            real *p = some_reals(ROWS * row, 3), *dp = some_reals(ROWS * row, 1);
+            softmax(p, row, ROWS, n, 1, NULL);
+            double *ds = no_doubles(ROWS * row), scale = 0.37;
+            for (int r = 0; r < ROWS; r++) {
+                for (int i = 0; i < n; i++) // row i of the matrix of derivatives, one by one
+                    for (int j = 0; j < n; j++)
+                        ds[r * row + i] += scale * p[r * row + j] *
+                                           ((i == j) - (double)p[r * row + i]) * dp[r * row + j];
+                for (int i = n; i < row; i++) ds[r * row + i] = dp[r * row + i];
+            }
+            softmax_backward(dp, p, row, ROWS, n, (real)scale);
+            CLOSE_ALL(dp, ds, ROWS * row, tolerance);
             free(p), free(dp), free(ds);
         }
 }
@@ -549,6 +583,7 @@ int main(void) {
     RUN(activations);
     RUN(softmax_of);
     RUN(cross_entropy);
+    RUN(softmax_of_infinities);
     RUN(softmax_slope);
     RUN(attention);
     RUN(attention_in_pieces);

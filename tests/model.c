@@ -160,31 +160,44 @@ static void logits_as_the_slow_model(void) {
             }
 }
 
-// The loss of windows, and its gradient, the same for one micro-batch and for many.
+// The loss of windows, and its gradient: the same for one micro-batch, for many one after the
+// other, and for many side by side.
 static void loss_and_micro_batches(void) {
     Config c;
     for (int n = 0; next_config(&c, &n);) {
-        enum { T = 400, B = 5 }; // two windows in a micro-batch of 1,024
+        enum { T = 400, B = 5 };
         int *ids = allocate(2 * B * T, sizeof *ids), *targets = ids + B * T;
         c.context = T;
         Model m = wide_model(c);
         params_train(&m.p);
-        Acts a = acts_new(&c, micro_batch(&c) * T, T, true), one = acts_new(&c, T, T, true);
         some_ids(ids, B * T), some_ids(targets, B * T);
-        double loss = gradient(&m, &a, ids, targets, B, T), want = 0;
-        double *g = no_doubles(m.p.size);
-        real *all = m.p.g;
-        m.p.g = reals(m.p.size);
-        for (int b = 0; b < B; b++) {
+        double want = 0, *g = no_doubles(m.p.size);
+        Acts one = acts_new(&c, micro_batch(&c) * T, T, true);
+        acts_share(&one, &m, 1, true);
+        for (int b = 0; b < B; b++) { // a window at a time
             memset(m.p.g, 0, sizeof(real) * m.p.size);
             want += gradient(&m, &one, ids + b * T, targets + b * T, 1, T) / B;
             for (size_t i = 0; i < m.p.size; i++) g[i] += (double)m.p.g[i] / B;
         }
-        CLOSE(loss, want, IS_DOUBLE ? 1e-12 : 1e-5);
-        for (int i = 0; i < m.p.count; i++) {
-            const Tensor *t = &m.p.tensor[i];
-            if (!strstr(t->name, "c_attn.bias")) // the slope of a key's bias is 0, but for rounding
-                CLOSE_ALL(all + t->at, g + t->at, tensor_size(t), IS_DOUBLE ? 1e-10 : 1e-3);
+        for (int side = 1; side < 4; side++) {
+            WHERE("model %d, %d side by side", n, side);
+            Acts a = acts_new(&c, micro_batch(&c) * T, T, true);
+#ifdef _OPENMP
+            const int threads = omp_get_max_threads();
+            omp_set_num_threads(side);
+            acts_share(&a, &m, side, true);
+            omp_set_num_threads(threads);
+#else
+            acts_share(&a, &m, side, true);
+#endif
+            memset(m.p.g, 0, sizeof(real) * m.p.size);
+            CLOSE(gradient(&m, &a, ids, targets, B, T), want, IS_DOUBLE ? 1e-12 : 1e-5);
+            for (int i = 0; i < m.p.count; i++) {
+                const Tensor *t = &m.p.tensor[i];
+                if (!strstr(t->name, "c_attn.bias")) // the slope of a key's bias is but rounding
+                    CLOSE_ALL(m.p.g + t->at, g + t->at, tensor_size(t), IS_DOUBLE ? 1e-10 : 1e-3);
+            }
+            acts_free(&a);
         }
         model_logits(&m, &one, ids, 1, T);
         double nats = 0;
@@ -195,8 +208,7 @@ static void loss_and_micro_batches(void) {
             nats += log(sum) + most - one.logits[t * V + targets[t]];
         }
         CLOSE(loss_forward(&m, &one, ids, targets, 1, T), nats, IS_DOUBLE ? 1e-12 : 1e-5);
-        aligned_free(all);
-        acts_free(&a), acts_free(&one), model_free(&m), free(ids), free(g);
+        acts_free(&one), model_free(&m), free(ids), free(g);
     }
 }
 
@@ -289,8 +301,9 @@ static void evaluation(void) {
                     nats += log(sum) - logits[t * V + text[at + t + 1]];
                 }
             }
-            for (int rows = T; rows < 5 * T; rows += T) {
-                Acts a = acts_new(&c, rows, T, false);
+            for (int windows = 1; windows < 7; windows++) {
+                Acts a = acts_new(&c, (windows + 1) / 2 * T, T, false);
+                acts_share(&a, &m, windows % 2 + 1, false);
                 CLOSE(evaluate(&m, &a, (Stream){text, N}, NULL), nats / (N - 1),
                       IS_DOUBLE ? 1e-12 : 1e-5);
                 acts_free(&a);

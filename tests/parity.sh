@@ -50,7 +50,7 @@ for model in transformer mlp; do
                     [ $model = transformer ] || [ $pos = sin ] || continue
                     file=$model-$pos-$norm-$act-$tie
                     # shellcheck disable=SC2086
-                    "$gpt" train --data text.txt --out $file $small --model $model --pos $pos --norm $norm --act $act \
+                    "$gpt" train --data text.txt --out $file $small --hidden 64 --model $model --pos $pos --norm $norm --act $act \
                         --tie $tie --steps 60 --warmup 5 --lr 0.01 --eval-every 60 > out 2> err || FAIL $file 'train'
                     loss=$("$gpt" eval $file --data text.txt | sed -n 's/^loss \([0-9.]*\) .*/\1/p')
                     echo "$file ${loss:-0} 0 $model --pos $pos --norm $norm --act $act --tie $tie" >> models

@@ -9,7 +9,7 @@ train() { # NAME OPTIONS...: to NAME.safetensors
 }
 
 # large enough that every loop is shared out among threads
-middle='--layers 2 --heads 4 --dim 64 --context 96 --batch 11 --steps 4 --eval-every 2 --warmup 2'
+middle='--layers 2 --heads 4 --dim 64 --context 96 --batch 43 --steps 3 --eval-every 2 --warmup 2'
 for program in "$gpt" "$gpt_double"; do
     real=float
     [ "$program" = "$gpt" ] || real=double
