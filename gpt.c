@@ -621,7 +621,7 @@ ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real
     }
 }
 PER_CPU(norm_forward,
-        (real * y, real *mean, real *scale, const real *x, const real *w, Norm k, int N),
+        (real *y, real *mean, real *scale, const real *x, const real *w, Norm k, int N),
         (y, mean, scale, x, w, k, N))
 
 // forward: n = (x - mean) scale, y = n gain + bias; so dgain += dy n, dbias += dy. With
@@ -651,7 +651,7 @@ ANY norm_backward_any(real *restrict dx, real *g, const real *dy, const real *x,
     }
 }
 PER_CPU(norm_backward,
-        (real * dx, real *g, const real *dy, const real *x, const real *mean,
+        (real *dx, real *g, const real *dy, const real *x, const real *mean,
          const real *scale, const real *w, Norm k, int N),
         (dx, g, dy, x, mean, scale, w, k, N))
 
@@ -668,7 +668,7 @@ ANY activation_forward_any(real *y, const real *x, Activation kind, int n) {
     for (int i = 0; i < n && kind == GELU; i++)
         y[i] = x[i] / (1 + e_to(-x[i] * (GELU_K + GELU_K3 * x[i] * x[i])));
 }
-PER_CPU(activation_forward, (real * y, const real *x, Activation kind, int n),
+PER_CPU(activation_forward, (real *y, const real *x, Activation kind, int n),
         (y, x, kind, n))
 
 // forward: y = relu(x); so dx = dy where x > 0. y = x s(z); so dx = dy (s + x s (1 - s)
@@ -686,7 +686,7 @@ ANY activation_backward_any(real *y, real *d, const real *x, Activation kind, in
         d[i] *= s + y[i] * (1 - s) * (GELU_K + 3 * GELU_K3 * square);
     }
 }
-PER_CPU(activation_backward, (real * y, real *d, const real *x, Activation kind, int n),
+PER_CPU(activation_backward, (real *y, real *d, const real *x, Activation kind, int n),
         (y, d, x, kind, n))
 
 // The largest of n numbers: one maximum for each place in a cache line, then the maximum
@@ -719,7 +719,7 @@ ANY softmax_any(real *p, size_t row, int N, int n, real scale, real *total) {
         if (total) total[r] = most * scale + (real)log(sum);
     }
 }
-PER_CPU(softmax, (real * p, size_t row, int N, int n, real scale, real *total),
+PER_CPU(softmax, (real *p, size_t row, int N, int n, real scale, real *total),
         (p, row, N, n, scale, total))
 
 // forward: p = softmax(scale x); so dx = scale p (dp - sum of p dp). Overwrites dp with
@@ -733,7 +733,7 @@ ANY softmax_backward_any(real *dp, const real *p, size_t row, int N, int n, real
     }
 }
 PER_CPU(softmax_backward,
-        (real * dp, const real *p, size_t row, int N, int n, real scale),
+        (real *dp, const real *p, size_t row, int N, int n, real scale),
         (dp, p, row, N, n, scale))
 
 // loss (N) in nats = -ln p[target] = ln(sum of e^logit) - logit[target]. Overwrites the
@@ -1356,8 +1356,8 @@ static const struct {
     .beta1 = 0.9,  // how long Adam remembers the gradient: 10 steps
     .beta2 = 0.99, // how long it remembers the gradient's square: 100 steps
     .epsilon = 1e-8,
-    .clip = 1,      // the gradient's length is cut to this
-    .last_lr = 0.1, // the learning rate ends at this share of --lr
+    .clip = 1,       // the gradient's length is cut to this
+    .last_lr = 0.05, // the learning rate ends at this share of --lr
 };
 
 enum { MICRO_BATCH = 512 }; // tokens that one thread takes through the model at a time
@@ -1383,7 +1383,7 @@ ANY adam_any(real *w, real *g, real *m, real *v, int n, real lr, real decay, rea
     }
 }
 PER_CPU(adam,
-        (real * w, real *g, real *m, real *v, int n, real lr, real decay, real clip,
+        (real *w, real *g, real *m, real *v, int n, real lr, real decay, real clip,
          real fix1, real fix2),
         (w, g, m, v, n, lr, decay, clip, fix1, fix2))
 
@@ -1395,18 +1395,17 @@ ANY sum_squares_any(const real *x, int n, real *sum) {
 }
 PER_CPU(sum_squares, (const real *x, int n, real *sum), (x, n, sum))
 
-// The length of the whole gradient. Chunks are summed by any thread, but added up in
-// order.
+static int chunk(size_t left) { return left < CHUNK ? (int)left : CHUNK; }
+
+// The length of the whole gradient. Any thread sums a chunk; the sums are added in order.
 static double gradient_norm(const Params *p) {
     const int chunks = (int)((p->size + CHUNK - 1) / CHUNK);
     real *part = reals(chunks);
     #pragma omp parallel for
-    for (int i = 0; i < chunks; i++)
-        sum_squares(p->g + (size_t)i * CHUNK,
-                    p->size - (size_t)i * CHUNK < CHUNK
-                        ? (int)(p->size - (size_t)i * CHUNK)
-                        : CHUNK,
-                    &part[i]);
+    for (int i = 0; i < chunks; i++) {
+        const size_t at = (size_t)i * CHUNK;
+        sum_squares(p->g + at, chunk(p->size - at), &part[i]);
+    }
     double sum = 0;
     for (int i = 0; i < chunks; i++) sum += part[i];
     aligned_free(part);
@@ -1417,16 +1416,15 @@ static double gradient_norm(const Params *p) {
 static void adam_step(Params *p, int step, double lr, double decay) {
     const double norm = gradient_norm(p),
                  clip = norm > constant.clip ? constant.clip / norm : 1;
-    const double fix1 = 1 / (1 - pow(constant.beta1, step + 1)),
-                 fix2 = 1 / (1 - pow(constant.beta2, step + 1));
+    const double fix1 = 1 / (1 - pow(constant.beta1, step + 1));
+    const double fix2 = 1 / (1 - pow(constant.beta2, step + 1));
     for (int i = 0; i < p->count; i++) {
         const Tensor *t = &p->tensor[i];
         if (t->fixed) continue;
         const size_t n = tensor_size(t), end = t->at + n;
         #pragma omp parallel for if (n > CHUNK)
         for (size_t at = t->at; at < end; at += CHUNK)
-            adam(p->w + at, p->g + at, p->m + at, p->v + at,
-                 end - at < CHUNK ? (int)(end - at) : CHUNK, (real)lr,
+            adam(p->w + at, p->g + at, p->m + at, p->v + at, chunk(end - at), (real)lr,
                  t->decays ? (real)decay : 0, (real)clip, (real)fix1, (real)fix2);
     }
 }
@@ -1459,8 +1457,8 @@ static void add_gradients(Params *p, Acts *a, int n) {
         }
 }
 
-static int micro_batches(const Config *c,
-                         int B) { // even, so that two threads have the same
+// How many a batch is cut into: an even number, so that two threads have the same to do.
+static int micro_batches(const Config *c, int B) {
     const int count = (B + micro_batch(c) - 1) / micro_batch(c);
     return count % 2 && count < B ? count + 1 : count;
 }
@@ -1543,8 +1541,8 @@ typedef struct {
     FILE *log;
 } Training;
 
-static volatile sig_atomic_t
-    stop_signal; // Ctrl-C finishes the step and saves; a second one kills
+// Ctrl-C finishes the step and saves; a second one kills.
+static volatile sig_atomic_t stop_signal;
 
 static void on_signal(int number) {
     stop_signal = number;
@@ -1559,8 +1557,8 @@ static double learning_rate(const Options *o, int step, double done) {
             (1 - constant.last_lr) * 0.5 * (1 + cos(3.141592653589793 * done)));
 }
 
-static double training_done(
-    const Training *t) { // by steps or by the clock, whichever is nearer its end
+// The share that is done, by steps or by the clock, whichever is nearer its end.
+static double training_done(const Training *t) {
     double steps = t->o.steps ? (double)t->step / t->o.steps : 0;
     double clock = t->o.minutes > 0 ? (seconds() - t->began) / (60 * t->o.minutes) : 0;
     return steps > clock ? steps : clock < 1 ? clock : 1;
@@ -1574,23 +1572,21 @@ static const char *first_bad_tensor(const Params *p, const real *numbers) {
     return NULL;
 }
 
+static void stop_at_nan(const Training *t, const char *which) {
+    const char *bad = first_bad_tensor(&t->m.p, t->m.p.w),
+               *where = bad ? "weights" : "gradient";
+    if (!bad) bad = first_bad_tensor(&t->m.p, t->m.p.g);
+    die("the %s loss is no longer a number at step %d (first bad tensor of the %s: %s); "
+        "%s keeps the best weights so far; try a smaller --lr",
+        which, t->step, where, bad ? bad : "none", t->o.out);
+}
+
 // One step: windows, gradient, Adam. Returns the mean loss of the batch before the step.
 static double training_step(Training *t, int *x, int *y, double lr) {
     const double start = seconds();
     draw_windows(t->text.train, x, y, t->o.batch, t->m.c.context, &t->random);
     double loss = gradient(&t->m, &t->a, x, y, t->o.batch, t->m.c.context);
-    if (!isfinite(loss)) {
-        const char *in_w = first_bad_tensor(&t->m.p, t->m.p.w),
-                   *in_g = first_bad_tensor(&t->m.p, t->m.p.g);
-        die("the loss is no longer a number at step %d (first bad tensor: %s of %s); %s "
-            "holds the best weights "
-            "so far; try a smaller --lr",
-            t->step, in_w ? "weights" : "gradient",
-            in_w   ? in_w
-            : in_g ? in_g
-                   : "none",
-            t->o.out);
-    }
+    if (!isfinite(loss)) stop_at_nan(t, "training");
     adam_step(&t->m.p, t->step, lr, t->o.weight_decay);
     t->step++;
     t->measured += seconds() - start;
@@ -1613,11 +1609,7 @@ static void clear_progress_line(void) {
 static void report(Training *t, double train_loss, double lr) {
     double valid = evaluate(&t->m, &t->a, t->text.valid, NULL),
            now = seconds() - t->began;
-    if (!isfinite(valid))
-        die("the validation loss is no longer a number at step %d (first bad tensor: "
-            "%s); "
-            "%s is untouched; try a smaller --lr",
-            t->step, first_bad_tensor(&t->m.p, t->m.p.w), t->o.out);
+    if (!isfinite(valid)) stop_at_nan(t, "validation");
     if (valid < t->best) t->best = valid, t->best_step = t->step, save_best(t);
     save_last(t);
     clear_progress_line();
@@ -1630,8 +1622,8 @@ static void report(Training *t, double train_loss, double lr) {
     if (t->step - t->best_step >= 3 * t->o.eval_every && valid > t->best + 0.01)
         fprintf(stderr,
                 "note: the validation loss has risen since step %d: the model learns "
-                "this text by heart; %s keeps the weights of step %d\n",
-                t->best_step, t->o.out, t->best_step);
+                "this text by heart; %s keeps the best\n",
+                t->best_step, t->o.out);
 }
 
 // Steps until the schedule, step `until` (0: none) or a signal ends it. True at the end
@@ -1702,10 +1694,11 @@ static int check(Options *o) {
     Model m = model_shape(o->c);
     model_init(&m, &r);
     params_train(&m.p);
-    for (int i = 0; i < m.p.count; i++)
-        for (size_t j = 0; j < tensor_size(&m.p.tensor[i]) && !m.p.tensor[i].fixed; j++)
-            m.p.w[m.p.tensor[i].at + j] =
-                (real)(m.p.tensor[i].mean + 0.3 * random_normal(&r));
+    for (int i = 0; i < m.p.count; i++) {
+        const Tensor *t = &m.p.tensor[i];
+        for (size_t j = 0; j < tensor_size(t) && !t->fixed; j++)
+            m.p.w[t->at + j] = (real)(t->mean + 0.3 * random_normal(&r));
+    }
     Acts a = acts_new(&o->c, B * T, T, true);
     acts_share(&a, &m, 1, true);
     int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + B * T, bad = 0;
@@ -2941,14 +2934,14 @@ static const Option options[] = {
     {"act", ONE_OF(c.act, "relu", "relu|gelu"), "act", "tcb", "activation of the MLP"},
     {"tie", ONE_OF(c.tie, "yes", "no|yes"), "tie", "tcb",
      "the head is the embedding table"},
-    {"batch", INT(batch, "32", 1, 65536), "batch", "tub", "windows per step"},
+    {"batch", INT(batch, "16", 1, 65536), "batch", "tub", "windows per step"},
     {"steps", INT(steps, "0", 0, 1e9), "steps", "tb",
      "steps to train (0: 2000, or until --minutes)"},
     {"minutes", DOUBLE(minutes, "0", 0, 1e6), "minutes", "t",
      "minutes to train, evaluation included (0: until --steps)"},
     {"stop-at", INT(stop_at, "0", 0, 1e9), NULL, "t",
      "stop after this step as if interrupted (0: don't)"},
-    {"lr", DOUBLE(lr, "0.002", 0, 100), "lr", "tu", "highest learning rate"},
+    {"lr", DOUBLE(lr, "0.004", 0, 100), "lr", "tu", "highest learning rate"},
     {"warmup", INT(warmup, "100", 0, 1e9), "warmup", "tu", "steps until it is reached"},
     {"weight-decay", DOUBLE(weight_decay, "0.1", 0, 100), "weight_decay", "tu",
      "pull of every matrix towards 0"},
