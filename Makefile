@@ -4,6 +4,8 @@
 # make bench        how fast it is here; make bench ARGS="--layers 6 --dim 384"
 # make stories      the default corpus again, from its grammar, to build/stories.txt
 # make tinystories  downloads a larger corpus
+# make figures      the pictures in figures/, drawn again from fixed seeds; about eight minutes
+# make ablation     what each head of MODEL is worth; make induction, scaling, cache: see tests/
 # make mutants      breaks gpt.c in dozens of ways and looks whether a test notices
 # make matrix       compilers, standards, machines; make fuzz, make faults: hostile files, bad luck
 # make clean        removes build/
@@ -73,6 +75,24 @@ stories: build/stories
 
 tinystories:
 	sh data/fetch.sh $(ARGS)
+
+# What a model does: which heads matter, copying heads, loss against size, what the cache saves.
+MODEL = gpt.safetensors
+
+ablation: build/gpt
+	@sh tests/ablation.sh $(MODEL) $(ARGS)
+
+induction: build/gpt
+	@sh tests/induction.sh $(ARGS)
+
+scaling: build/gpt
+	@sh tests/scaling.sh $(ARGS)
+
+cache: build/flags
+	@sh tests/cache.sh $(ARGS)
+
+figures: build/gpt build/ngram build/stories always
+	@sh figures/make.sh $(ARGS)
 
 mutants: always
 	@CC="$(CC)" sh tests/mutants.sh $(ARGS)

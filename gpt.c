@@ -488,7 +488,7 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
     int down = (M + TALL - 1) / TALL, across = (N + WIDE - 1) / WIDE;
     #pragma omp parallel for if ((double)M * N * K > WORTH_SHARING)
     for (int block = 0; block < down * across; block++) {
-        size_t i = (block / across) * TALL, j = (block % across) * WIDE;
+        size_t i = (block % down) * TALL, j = (block / down) * WIDE;
         product(c + i * c_row + j, c_row,
                 (Matrix){start.at ? start.at + i * start.row + j : NULL, start.row, 1},
                 (Matrix){a.at + i * a.row, a.row, a.col}, (Matrix){b.at + j, b.row, 1},
@@ -3104,11 +3104,13 @@ static void describe_text(const Training *t) {
 static void take_over(Training *t, const Options *o) {
     static char out[4096];
     char was[32], now[32];
+    bool has_out = false;
     load(t, o->resume, true);
     const Options stored = t->o;
     t->o = *o;
     for (int i = 0; i < OPTIONS; i++) {
         const Option *p = &options[i];
+        has_out |= o->given[i] && !strcmp(p->name, "out");
         if (!p->key) continue;
         option_text(&stored, p, was);
         if (!o->given[i]) set_option(&t->o, p, was);
@@ -3119,7 +3121,7 @@ static void take_over(Training *t, const Options *o) {
     if (memcmp(&t->o.c, &stored.c, sizeof stored.c))
         usage("--resume goes on with the model in %s; its shape can't change", o->resume);
     size_t n = strlen(o->resume);
-    if (o->given[2] || n < 6 || strcmp(o->resume + n - 5, ".last")) return;
+    if (has_out || n < 6 || strcmp(o->resume + n - 5, ".last")) return;
     snprintf(out, sizeof out, "%.*s", (int)n - 5, o->resume);
     t->o.out = out;
 }
