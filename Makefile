@@ -71,7 +71,8 @@ bench: build/bench
 	@build/bench $(ARGS)
 
 stories: build/stories
-	build/stories --seed 1 --bytes 1800000 data/*.grammar > build/stories.txt
+	build/stories --seed 1 --bytes 1990000 --score train --score valid --recall build/recall.csv \
+	    data/words.grammar data/phrases.grammar data/plots.grammar > build/stories.txt
 
 tinystories:
 	sh data/fetch.sh $(ARGS)

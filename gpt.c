@@ -3382,7 +3382,7 @@ static void parse_line(Options *o, const Command *c, const char *line) {
 
 #define DEMO_MLP \
     "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
-#define DEMO_GPT "--layers 3 --dim 96 --steps 800 --eval-every 200 --lr 0.004 --warmup 50"
+#define DEMO_GPT "--layers 3 --dim 96 --steps 1800 --eval-every 300 --warmup 50"
 
 static void demo_sample(const Training *t, const Options *o, const char *title) {
     Options talk = *o;
@@ -3447,8 +3447,8 @@ static int demo(Options *o) {
     demo_sample(&mlp, o, "the MLP writes");
     puts("== The transformer");
     demo_sample(&gpt, o, "untrained, it writes");
-    demo_train(&gpt, 200);
-    demo_sample(&gpt, o, "after 200 steps");
+    demo_train(&gpt, 300);
+    demo_sample(&gpt, o, "after 300 steps");
     demo_train(&gpt, large.steps);
     demo_sample(&gpt, o, "after all steps");
     printf("%-12s %10s %10s %10s %10s %8s\n", "model", "parameters", "valid loss",

@@ -1,0 +1,179 @@
+#!/bin/sh
+# make.sh: makes the pictures in figures/, from fixed seeds; about eight minutes of one core.
+#
+#     figures/make.sh [NAME...]    all by default: loss attention lens heads scaling cache recall
+#                                  temperature
+#
+# Works in build/figures and copies every picture that came out well to figures/. Trained models stay
+# there, and are used again while they are newer than the program and the text. QUICK=1 trains for a
+# few steps only, to try this script out: it works in build/figures-quick and copies nothing.
+# A picture whose numbers cannot be had is skipped, with a word why; then the exit status is 1.
+# shellcheck disable=SC2015,SC2086,SC2317
+cd "$(dirname "$0")/.." || exit 1
+: "${gpt:=build/gpt}" "${MAKE:=make}"
+export gpt
+text=data/stories.txt work=build/figures missing=0
+long=${QUICK:+20} every=${QUICK:+10} # steps, and steps between evaluations, if they are to be few
+if [ -n "${QUICK:-}" ]; then work=build/figures-quick; fi
+mkdir -p $work || exit 1
+
+say() { printf '%s\n' "$*"; }
+skip() { # skip NAME WHY
+    missing=1
+    say "skipped $1: $2"
+}
+fresh() { [ -n "$(find "$1" -newer "$gpt" -newer $text 2> /dev/null)" ]; }
+
+# draw NAME OPTIONS... FILES: a picture that stays as it was if draw.awk fails
+draw() {
+    name=$1
+    shift
+    if LC_ALL=C awk -f figures/draw.awk "$@" > $work/picture; then
+        mv $work/picture "$work/$name.svg"
+        if [ -z "${QUICK:-}" ]; then cp "$work/$name.svg" figures/; fi
+        say "made $name.svg, $(wc -c < "$work/$name.svg" | tr -d ' ') bytes"
+    else
+        skip "$name" "draw.awk failed"
+    fi
+}
+
+# train NAME STEPS EVERY OPTIONS...: $work/NAME.safetensors with its losses in NAME.csv
+train() {
+    name=$1 steps=${long:-$2} between=${every:-$3}
+    shift 3
+    if fresh "$work/$name.csv"; then return; fi
+    say "training $name: --steps $steps $*"
+    "$gpt" train --data $text --steps "$steps" --eval-every "$between" --seed 1 "$@" --log "$work/log.csv" \
+        --out "$work/$name.safetensors" > "$work/$name.txt" && mv "$work/log.csv" "$work/$name.csv"
+}
+mlp() { train mlp 600 50 --model mlp --layers 1 --lr 0.01; }
+transformer() { train transformer 1500 100 --layers 3 --heads 3 --dim 96; }
+ngram() { "$MAKE" -s build/ngram > $work/make.txt 2>&1; }
+second() { awk -v key="$1" '$1 == key { print $2; exit }' "$2"; } # the number after a word
+
+# The first 40 characters or fewer of the validation part that begin and end with the same name.
+prompt() {
+    awk '/^<[|]endoftext/ { story++; next } { line[++n] = $0; of[n] = story }
+    END {
+        for (i = 1; i <= n; i++) if (of[i] > story * 0.9 + 1)
+            for (s = line[i]; match(s, /[A-Z][a-z][a-z]+/); s = substr(s, RSTART + RLENGTH)) {
+                name = substr(s, RSTART, RLENGTH)
+                after = substr(s, RSTART + RLENGTH, 40 - RLENGTH)
+                at = index(after, name)
+                if (at > 20) { print name substr(after, 1, at + RLENGTH - 1); exit }
+            }
+    }' $text
+}
+
+loss() {
+    mlp && transformer || { skip loss "no model"; return; }
+    levels="pairs of characters $(second bigram $work/mlp.txt)"
+    if ngram && build/ngram 6 $text > $work/order6.txt
+    then levels="$levels,order 6 backoff $(awk '$2 == 6 { print $4 }' $work/order6.txt)"
+    else say "no line for order 6: build/ngram failed"; fi
+    author=$(awk -F '|' '/the author\*\*/ { gsub(/[* ]/, "", $4); print $4 }' data/README.md)
+    if [ -n "$author" ]; then levels="$levels,the author $author"
+    else say "no line for the author: data/README.md doesn't name the score"; fi
+    draw loss -v kind=lines -v title="What training brings: loss on validation stories" -v x=step -v y=valid \
+        -v xlabel="training steps of 2,048 characters" -v ylabel="nats per character" -v names="MLP,transformer" \
+        -v hline="$levels" $work/mlp.csv $work/transformer.csv
+}
+
+attention() {
+    transformer || { skip attention "no model"; return; }
+    "$gpt" attend $work/transformer.safetensors --prompt "$(prompt)" --csv $work/attention.csv \
+        > $work/attention.txt || { skip attention "gpt attend failed"; return; }
+    draw attention -v kind=heat -v title="Where each head looks: from a character (row) back to earlier ones" \
+        -v ylabel="looks from" -v xlabel="looks at" $work/attention.csv
+}
+
+lens() {
+    transformer || { skip lens "no model"; return; }
+    "$gpt" lens $work/transformer.safetensors --prompt "$(prompt)" --csv $work/lens.csv > $work/lens.txt ||
+        { skip lens "gpt lens failed"; return; }
+    awk -F , -v OFS=, 'NR == 1 { print $0 ",after"; next }
+        { print $0, $1 ? "layer " $1 - 1 : "embedding" }' $work/lens.csv > $work/lens-named.csv
+    draw lens -v kind=heat -v title="Which character comes next? Each layer's best guess" -v row=layer \
+        -v rowlabel=after -v col=position -v collabel=character -v value=probability -v text=guess -v mark=right \
+        -v ylabel="guess after" -v xlabel="the text so far" $work/lens-named.csv
+}
+
+heads() {
+    say "training with 2 layers and with 1 on repeated letters: tests/induction.sh"
+    rm -f build/induction-[12].csv
+    # shellcheck disable=SC2086
+    sh tests/induction.sh $long > $work/induction.txt || say "the heads did not come out as they should"
+    cp build/induction-[12].csv $work/ 2> /dev/null && [ -f $work/induction-1.csv ] ||
+        { skip heads "tests/induction.sh failed"; return; }
+    {
+        echo head,induction,previous,first
+        for layers in 2 1; do
+            sed 1d $work/induction-$layers.csv | sort -t , -k 1,1n -k 2,2n | awk -F , -v n=$layers '
+                { printf "%s: layer %d head %d,%.3f,%.3f,%.3f\n", n > 1 ? "2 layers" : "1 layer", $1, $2, $3, $4, $5 }'
+        done
+    } > $work/heads.csv
+    draw heads -v kind=bars -v title="Copying takes two layers: what the heads of two small models look at" -v x=head \
+        -v y=induction,previous,first -v names="what followed the same letter,the letter before,the first one" \
+        -v ylabel="share of the attention" $work/heads.csv
+}
+
+scaling() {
+    steps=${long:-150}
+    if ! fresh $work/scaling.csv; then
+        say "training seven sizes for $steps steps: tests/scaling.sh"
+        sh tests/scaling.sh "$steps" $text > $work/sizes.csv && mv $work/sizes.csv $work/scaling.csv ||
+            { skip scaling "tests/scaling.sh failed"; return; }
+    fi
+    draw scaling -v kind=lines -v title="The larger, the better: seven sizes, $steps steps of 4,096 characters each" \
+        -v x=parameters -v y=loss -v xlog=1 -v fit=1 -v ylabel="loss on validation stories, nats per character" \
+        $work/scaling.csv
+}
+
+cache() {
+    say "timing with and without the cache: tests/cache.sh"
+    sh tests/cache.sh > $work/cache.csv || { skip cache "tests/cache.sh failed"; return; }
+    draw cache -v kind=lines -v title="What the KV cache saves: time for one more character" -v x=characters \
+        -v y=cached,uncached -v names="with cache,without" -v ylog=1 -v xlabel="characters in the text so far" \
+        -v ylabel="milliseconds (on the machine that drew this)" $work/cache.csv
+}
+
+recall() {
+    [ -f data/recall.csv ] || { skip recall "there is no data/recall.csv"; return; }
+    mlp && transformer || { skip recall "no model"; return; }
+    ngram && build/ngram 2 $text --tokens $work/table.csv > $work/order2.txt ||
+        { skip recall "build/ngram failed"; return; }
+    for m in mlp transformer; do
+        "$gpt" eval $work/$m.safetensors --data $text --tokens $work/$m-tokens.csv > $work/$m-eval.txt ||
+            { skip recall "gpt eval failed"; return; }
+    done
+    awk -f tests/recall.awk data/recall.csv $work/table.csv $work/mlp-tokens.csv $work/transformer-tokens.csv \
+        > $work/recall.csv 2> $work/recall.txt ||
+        { skip recall "$(sed 1q $work/recall.txt)"; return; }
+    draw recall -v kind=bars -v title="What takes a memory: loss on characters settled earlier in the story" \
+        -v x=distance -v y=table,mlp-tokens,transformer-tokens -v names="table of pairs,MLP,transformer" \
+        -v ylabel="nats per character, by how many characters back it was settled" $work/recall.csv
+}
+
+temperature() {
+    transformer || { skip temperature "no model"; return; }
+    echo temperature,known > $work/temperature.csv
+    for t in 0.2 0.5 0.8 1 1.3; do
+        "$gpt" sample $work/transformer.safetensors --temperature $t --chars 4000 --past-end --seed 1 \
+            > $work/sample-$t.txt || { skip temperature "gpt sample failed"; return; }
+        tr -cs "A-Za-z\n" "\n" < $work/sample-$t.txt | awk -v t=$t 'FNR == NR {
+                n = split($0, w, /[^A-Za-z]+/); for (i = 1; i <= n; i++) known[w[i]] = 1; next }
+            $0 != "" { all++; good += $0 in known }
+            END { printf "%s,%.1f\n", t, 100 * good / all }' $text - >> $work/temperature.csv
+    done
+    draw temperature -v kind=bars -v title="Temperature: how many of the words a model writes are words" \
+        -v x=temperature -v y=known -v ylabel="% of the words that occur in $text, by temperature" $work/temperature.csv
+}
+
+if [ $# = 0 ]; then set -- loss attention lens heads scaling cache recall temperature; fi
+for picture; do
+    case $picture in
+    loss | attention | lens | heads | scaling | cache | recall | temperature) $picture ;;
+    *) skip "$picture" "there is no such picture" ;;
+    esac
+done
+exit $missing
