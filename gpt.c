@@ -1342,7 +1342,7 @@ typedef struct {
     Config c;
     int batch, steps, warmup, seed, eval_every, stop_at;
     double lr, weight_decay, minutes;
-    const char *data, *valid, *out, *resume, *log, *file;
+    const char *self, *data, *valid, *out, *resume, *log, *file;
     const char *prompt, *ablate, *csv, *tokens, *adapter, *old, *matmul;
     int chars, top_k, samples, past_end, no_cache, position, repeat, rank;
     double temperature;
@@ -1754,7 +1754,7 @@ static int draw(real *logits, real *sorted, int V, double temperature, int top_k
     int best = 0;
     for (int v = 1; v < V; v++)
         if (logits[v] > logits[best]) best = v;
-    if (temperature == 0) return best;
+    if (temperature < 1e-6) return best; // dividing by it would overflow
     if (top_k > 0 && top_k < V) {
         memcpy(sorted, logits, sizeof(real) * V);
         qsort(sorted, V, sizeof(real), descending);
@@ -3457,10 +3457,11 @@ static int demo(Options *o) {
     printf("%-12s %10d %10.3f %10.2f\n", "pair table", V * V, pairs, exp(pairs));
     demo_row("MLP", &mlp);
     demo_row("transformer", &gpt);
-    puts("\nTry next:\n  gpt sample demo-gpt.safetensors --prompt \"Once\"\n"
-         "  gpt sample demo-mlp.safetensors --prompt \"Once\"\n"
-         "  gpt train --minutes 5\n  gpt train --data mine.txt --out mine.safetensors\n  "
-         "gpt help");
+    printf("\nTry next (in place of gpt: %s):\n"
+           "  gpt sample demo-gpt.safetensors --prompt \"Once\"\n"
+           "  gpt attend demo-gpt.safetensors --prompt \"Once upon\"\n"
+           "  gpt train --minutes 5\n  gpt train --data mine.txt --out mine.safetensors\n"
+           "  gpt help\n", o->self);
     free(counts);
     training_free(&mlp);
     training_free(&gpt);
@@ -3480,7 +3481,7 @@ static void choose_path(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    Options o = {0};
+    Options o = {.self = argv[0]};
     const Command *c = find_command(argc < 2 ? "demo" : argv[1]);
     for (int i = 0; i < OPTIONS; i++)
         if (options[i].fallback) set_option(&o, &options[i], options[i].fallback);

@@ -67,7 +67,7 @@ prompt() {
 
 loss() {
     mlp && transformer || { skip loss "no model"; return; }
-    levels="pairs of characters $(second bigram $work/mlp.txt)"
+    levels="bigram entropy $(second bigram $work/mlp.txt)"
     if ngram && build/ngram 6 $text > $work/order6.txt
     then levels="$levels,order 6 backoff $(awk '$2 == 6 { print $4 }' $work/order6.txt)"
     else say "no line for order 6: build/ngram failed"; fi
@@ -150,7 +150,7 @@ recall() {
         > $work/recall.csv 2> $work/recall.txt ||
         { skip recall "$(sed 1q $work/recall.txt)"; return; }
     draw recall -v kind=bars -v title="What takes a memory: loss on characters settled earlier in the story" \
-        -v x=distance -v y=table,mlp-tokens,transformer-tokens -v names="table of pairs,MLP,transformer" \
+        -v x=distance -v y=mlp-tokens,transformer-tokens,table -v names="MLP,transformer,table of pairs" \
         -v ylabel="nats per character, by how many characters back it was settled" $work/recall.csv
 }
 

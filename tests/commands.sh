@@ -18,7 +18,7 @@ for step in 100 200 300; do finds "log: step $step" "^$step,$number,$number,$num
 # learning happened: below what pairs of letters know, and far below letters alone
 bigram=$(sed -n 's/^bigram //p' train.txt)
 best=$(sed -n 's/^best step [0-9]* valid \([0-9.]*\).*/\1/p' train.txt)
-if awk "BEGIN { exit !(${best:-9} < ${bigram:-0} - 0.4) }"; then ok "a transformer learns more than pairs"
+if awk "BEGIN { exit !(${best:-9} < ${bigram:-0} - 0.3) }"; then ok "a transformer learns more than pairs"
 else FAIL 'a transformer learns more than pairs' "valid $best, bigram $bigram"; fi
 # shellcheck disable=SC2086
 "$gpt" train --data text.txt --out mlp.safetensors --model mlp $small --steps 300 --eval-every 100 \
