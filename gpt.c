@@ -3461,7 +3461,8 @@ static int demo(Options *o) {
            "  gpt sample demo-gpt.safetensors --prompt \"Once\"\n"
            "  gpt attend demo-gpt.safetensors --prompt \"Once upon\"\n"
            "  gpt train --minutes 5\n  gpt train --data mine.txt --out mine.safetensors\n"
-           "  gpt help\n", o->self);
+           "  gpt help\n",
+           o->self);
     free(counts);
     training_free(&mlp);
     training_free(&gpt);

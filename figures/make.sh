@@ -43,11 +43,11 @@ train() {
     shift 3
     if fresh "$work/$name.csv"; then return; fi
     say "training $name: --steps $steps $*"
-    "$gpt" train --data $text --steps "$steps" --eval-every "$between" --seed 1 "$@" --log "$work/log.csv" \
-        --out "$work/$name.safetensors" > "$work/$name.txt" && mv "$work/log.csv" "$work/$name.csv"
+    "$gpt" train --data $text --steps "$steps" --eval-every "$between" --seed 1 "$@" --log "$work/$name.log" \
+        --out "$work/$name.safetensors" > "$work/$name.txt" && mv "$work/$name.log" "$work/$name.csv"
 }
 mlp() { train mlp 600 50 --model mlp --layers 1 --lr 0.01; }
-transformer() { train transformer 1500 100 --layers 3 --heads 3 --dim 96; }
+transformer() { train transformer 1200 150 --layers 3 --heads 3 --dim 96; }
 ngram() { "$MAKE" -s build/ngram > $work/make.txt 2>&1; }
 second() { awk -v key="$1" '$1 == key { print $2; exit }' "$2"; } # the number after a word
 
