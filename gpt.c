@@ -1080,7 +1080,7 @@ static void fill_sinusoids(real *wpe, int T, int C) {
     for (int t = 0; t < T; t++)
         for (int c = 0; c < C; c++) {
             double angle = t / pow(10000, (double)(c / 2 * 2) / C);
-            wpe[(size_t)t * C + c] = (real)(0.05 * (c % 2 ? cos(angle) : sin(angle)));
+            wpe[(size_t)t * C + c] = (real)(0.1 * (c % 2 ? cos(angle) : sin(angle)));
         }
 }
 

@@ -1,8 +1,8 @@
 # matrix.sh: compilers, standards, optimisation, libraries and machines. For each that is installed:
 # builds without a warning, runs the C tests, the gradient check, the golden run, and reads a
 # checkpoint that this machine wrote. `make matrix`; an argument picks the lines that contain it.
-#   apt-get install clang musl-tools gcc-multilib qemu-user gcc-aarch64-linux-gnu \
-#       gcc-s390x-linux-gnu gcc-powerpc64-linux-gnu gcc-mingw-w64-x86-64
+#   apt-get install clang musl-tools libc6-dev-i386 lib32gcc-12-dev qemu-user gcc-mingw-w64-x86-64 \
+#       gcc-aarch64-linux-gnu gcc-s390x-linux-gnu gcc-powerpc64-linux-gnu
 set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$(pwd) chosen=${1:-}
@@ -75,8 +75,20 @@ done
 try 'gcc -O3 -fopenmp-simd' gcc '' -O3 -fopenmp-simd
 try 'gcc -O3 -march=native -fopenmp' gcc '' -O3 -march=native -fopenmp
 try 'musl-gcc -O3' musl-gcc '' -O3 -fopenmp-simd -static
-try 'gcc -m32 -O2 (x87)' gcc '' -m32 -O2 -fopenmp-simd
-try 'gcc -m32 -O2 -msse2 -mfpmath=sse' gcc '' -m32 -O2 -msse2 -mfpmath=sse -fopenmp-simd
+runner= # a kernel may refuse programs of 32 bits
+echo 'int main(void) { return 0; }' > empty.c
+headers=$(gcc -print-multiarch 2> /dev/null) # where Debian keeps asm/
+m32="-m32 -I/usr/include/$headers -fopenmp-simd"
+if gcc -m32 empty.c -o empty 2> /dev/null; then
+    ./empty 2> /dev/null || runner=qemu-i386
+    # shellcheck disable=SC2086
+    for std in c11 gnu17; do try "gcc -m32 -O2 -std=$std (x87)" gcc "$runner" -O2 -std=$std $m32; done
+    # shellcheck disable=SC2086
+    try 'gcc -m32 -O2 -msse2 -mfpmath=sse' gcc "$runner" -O2 -msse2 -mfpmath=sse $m32
+else
+    echo 'gcc -m32                          not installed'
+    absent=$((absent + 1))
+fi
 try 'aarch64 -O3 -fopenmp' aarch64-linux-gnu-gcc 'qemu-aarch64 -L /usr/aarch64-linux-gnu' -O3 -fopenmp
 try 's390x -O2 (big-endian)' s390x-linux-gnu-gcc 'qemu-s390x -L /usr/s390x-linux-gnu' -O2 -fopenmp-simd
 try 'powerpc64 -O2 (big-endian)' powerpc64-linux-gnu-gcc 'qemu-ppc64 -L /usr/powerpc64-linux-gnu' -O2 -fopenmp-simd

@@ -4,6 +4,7 @@
 // case prints a line, `ok name` or `FAIL name: what went wrong`, which test.sh counts. Compile with
 // -DGPT='"path/to/gpt.c"' to test another file, with -DREAL=double to test in double.
 
+#define _POSIX_C_SOURCE 200809L // as gpt.c says, before any header
 #include <setjmp.h>
 #include <stdlib.h>
 
