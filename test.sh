@@ -89,16 +89,18 @@ finish() {
     skipped=$((skipped + $(grep -c '^skipped ' "$work/$name.txt")))
 }
 
+is_chosen() { # NAME
+    [ "$chosen" ] || return 0
+    for word in $chosen; do case $1 in *"$word"*) return 0 ;; esac; done
+    return 1
+}
+
 # run NAME COMMAND...: in a folder of its own, JOBS at a time; results appear in order
 run() {
     name=$1
     shift
     names="$names $name"
-    if [ "$chosen" ]; then
-        wanted=
-        for word in $chosen; do case $name in *"$word"*) wanted=1 ;; esac; done
-        [ "$wanted" ] || return
-    fi
+    is_chosen "$name" || return
     rm -rf "${work:?}/$name" "$work/$name.status"
     mkdir -p "$work/$name"
     (
@@ -126,7 +128,15 @@ c_test() {
     export OMP_NUM_THREADS
     build "$program" "$source" "$@" && "$program"
 }
-script() { run "$1" sh "$root/tests/$1.sh"; } # a test in sh, which finds the programs in $gpt ...
+# script NAME: a test in sh, which finds the programs in $gpt and $gpt_double
+script() {
+    if is_chosen "$1" && ! { build_program "$gpt" float && build_program "$gpt_double" double; }; then
+        echo "FAIL build: $GPT does not compile"
+        echo "$passed passed, $((failed + 1)) failed, $skipped skipped"
+        exit 1
+    fi
+    run "$1" sh "$root/tests/$1.sh"
+}
 
 all() {
     c matmul matmul 2
@@ -158,6 +168,7 @@ all() {
 
 if [ "$chosen" = --list ]; then
     run() { echo "$1"; }
+    script() { echo "$1"; }
     all
     exit 0
 fi
@@ -171,8 +182,6 @@ OPENMP=$(cat build/openmp)
 cmp -s build/flags "$work/flags" || cp build/flags "$work/flags"
 gpt=$work/gpt gpt_double=$work/gpt-double
 export OPENMP gpt gpt_double
-build_program "$gpt" float && build_program "$gpt_double" double ||
-    { echo "FAIL build"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 all
 while [ "$queue" ]; do finish; done
 if [ $((passed + failed + skipped)) = 0 ]; then

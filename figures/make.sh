@@ -28,8 +28,8 @@ fresh() { [ -n "$(find "$1" -newer "$gpt" -newer $text 2> /dev/null)" ]; }
 draw() {
     name=$1
     shift
-    if LC_ALL=C awk -f figures/draw.awk "$@" > $work/picture; then
-        mv $work/picture "$work/$name.svg"
+    if LC_ALL=C awk -f figures/draw.awk "$@" > "$work/$name.new"; then
+        mv "$work/$name.new" "$work/$name.svg"
         if [ -z "${QUICK:-}" ]; then cp "$work/$name.svg" figures/; fi
         say "made $name.svg, $(wc -c < "$work/$name.svg" | tr -d ' ') bytes"
     else
@@ -98,27 +98,32 @@ lens() {
         -v ylabel="guess after" -v xlabel="the text so far" $work/lens-named.csv
 }
 
+# The heads of two models that were trained to copy; if the recipe fails, those of the small transformer.
 heads() {
     say "training with 2 layers and with 1 on repeated letters: tests/induction.sh"
-    rm -f build/induction-[12].csv
-    # shellcheck disable=SC2086
-    sh tests/induction.sh $long > $work/induction.txt || say "the heads did not come out as they should"
-    cp build/induction-[12].csv $work/ 2> /dev/null && [ -f $work/induction-1.csv ] ||
-        { skip heads "tests/induction.sh failed"; return; }
-    {
-        echo head,induction,previous,first
-        for layers in 2 1; do
-            sed 1d $work/induction-$layers.csv | sort -t , -k 1,1n -k 2,2n | awk -F , -v n=$layers '
-                { printf "%s: layer %d head %d,%.3f,%.3f,%.3f\n", n > 1 ? "2 layers" : "1 layer", $1, $2, $3, $4, $5 }'
-        done
-    } > $work/heads.csv
-    draw heads -v kind=bars -v title="Copying takes two layers: what the heads of two small models look at" -v x=head \
-        -v y=induction,previous,first -v names="what followed the same letter,the letter before,the first one" \
+    scores() { # scores NAME F.csv: its records in the order of the heads
+        sed 1d "$2" | sort -t , -k 1,1n -k 2,2n | awk -F , -v name="$1" '
+            { printf "%slayer %d head %d,%.3f,%.3f,%.3f\n", name, $1, $2, $3, $4, $5 }'
+    }
+    echo head,induction,previous,first > $work/heads.csv
+    if sh tests/induction.sh $long > $work/induction.txt; then
+        title="Copying takes two layers: where the heads of two small models look"
+        scores "2 layers: " build/induction-2.csv >> $work/heads.csv
+        scores "1 layer: " build/induction-1.csv >> $work/heads.csv
+    else
+        say "no head learned to copy there ($work/induction.txt); drawing the small transformer's heads"
+        title="Where the heads of the small transformer look, on random characters that repeat"
+        transformer && "$gpt" heads $work/transformer.safetensors --csv $work/scores.csv > $work/heads.txt ||
+            { skip heads "gpt heads failed"; return; }
+        scores "" $work/scores.csv >> $work/heads.csv
+    fi
+    draw heads -v kind=bars -v title="$title" -v x=head -v y=induction,previous,first \
+        -v names="what followed the same letter,the letter before,the first one" \
         -v ylabel="share of the attention" $work/heads.csv
 }
 
 scaling() {
-    steps=${long:-150}
+    steps=${long:-400}
     if ! fresh $work/scaling.csv; then
         say "training seven sizes for $steps steps: tests/scaling.sh"
         sh tests/scaling.sh "$steps" $text > $work/sizes.csv && mv $work/sizes.csv $work/scaling.csv ||

@@ -1,7 +1,7 @@
 #!/bin/sh
 # induction.sh: shows an induction head growing where it can, and not growing where it can't.
 #
-#     tests/induction.sh [STEPS]      1500 steps by default: one or two minutes
+#     tests/induction.sh [STEPS]      3000 steps by default: two minutes
 #
 # The text: every story is a string of 8 to 26 letters, each at most once, repeated to the end. What
 # comes next can only be known by finding the same letter earlier and looking at what followed it.
@@ -35,7 +35,7 @@ for layers in 2 1; do
     model=build/induction-$layers
     echo "== layers $layers"
     "$gpt" train --data build/induction.txt --layers $layers --heads 2 --dim 128 --context 64 \
-        --steps "${1:-1500}" --lr 0.003 --weight-decay 0.01 --out $model.safetensors || exit 1
+        --steps "${1:-3000}" --batch 32 --lr 0.002 --weight-decay 0.01 --out $model.safetensors || exit 1
     "$gpt" heads $model.safetensors --repeat 20 --csv $model.csv > $model.txt || exit 1
     cat $model.txt
     awk -v layers=$layers 'NR == 1 { best = $6 } /^loss/ { loss = $7 } END {
