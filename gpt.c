@@ -23,10 +23,8 @@
 // Letters for sizes, the same everywhere:
 //     B stories side by side    T positions in a window    N = B*T rows of activations
 //     C channels ("dim")        H heads    D = C/H         F hidden units of the MLP
-//     L layers                  V different tokens (characters, and one end-of-text
-//     token)
-// Arrays are row-major; the shape stands beside each in brackets: (N,C) has N rows of C
-// numbers.
+//     L layers                  V different tokens: the characters, and end-of-text
+// Arrays are row-major; shapes stand in brackets: (N,C) is N rows of C numbers.
 
 // 0. Preface
 //
@@ -64,7 +62,6 @@
 #else
 #define OPENMP "no"
 static int omp_get_max_threads(void) { return 1; }
-static int omp_get_thread_num(void) { return 0; }
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
@@ -85,8 +82,7 @@ typedef REAL real;
 
 static bool has_progress_line; // a line without its newline stands on the terminal
 
-// One line on stderr, then the end. Status 2: the user can mend the command. 1: anything
-// else.
+// One line on stderr, then the end. Status 2: the command is wrong. 1: anything else.
 static void fail(int status, const char *format, va_list args) {
     fflush(stdout);
     fputs(has_progress_line ? "\ngpt: " : "gpt: ", stderr);
@@ -137,8 +133,8 @@ static double seconds(void) { // wall clock; the CPU clock would count every thr
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void *allocate(size_t count,
-                      size_t size) { // zeroed; ends the program when there is none
+// Memory for so many things of this size, zeroed. Ends the program when there is none.
+static void *allocate(size_t count, size_t size) {
     void *p = calloc(count ? count : 1, size);
     if (!p) die("out of memory: cannot get %zu MB more", count / 1000000 * size);
     return p;
@@ -156,6 +152,8 @@ static real *reals(size_t n) {
     if (!p) die("out of memory: cannot get %zu MB more", n / 1000000 * sizeof(real));
     return memset(p, 0, bytes);
 }
+
+static int smaller(int a, int b) { return a < b ? a : b; }
 
 // Which instructions the hot loops use. Chosen once, in main; --matmul overrides.
 typedef enum { PLAIN, SSE, AVX2, AVX512 } Path;
@@ -245,8 +243,7 @@ static int encode(uint32_t c, char *out) {
     return length;
 }
 
-// A token as something to print on one line: "a", "\n", "<eot>", "U+0007". Returns out
-// (16 bytes).
+// A token as one prints it: "a", "\n", "<eot>", "U+0007". Returns out (16 bytes).
 static char *token_name(const Vocab *v, int id, char *out) {
     const uint32_t c = id < v->V - 1 ? v->points[id] : 0;
     const char *escape = c ? strchr("\nn\tt\rr", (int)c) : NULL;
@@ -257,16 +254,14 @@ static char *token_name(const Vocab *v, int id, char *out) {
     return out;
 }
 
-// A token's name as a field of a CSV file: in quotes where a comma or a quote would
-// confuse (RFC 4180).
+// A token's name as a field of a CSV file, commas and quotes in quotes (RFC 4180).
 static void put_csv_token(FILE *f, const Vocab *v, int id) {
     char name[16];
     token_name(v, id, name);
     fprintf(f, strchr(",\"", *name) ? *name == '"' ? "\"\"%s\"" : "\"%s\"" : "%s", name);
 }
 
-// The whole file, with line ends of Windows turned into "\n" and a byte-order mark
-// dropped.
+// The whole file; line ends of Windows become "\n", a byte-order mark is dropped.
 static unsigned char *read_text(const char *file, size_t *size) {
     FILE *f = fopen(file, "rb");
     if (!f) die("cannot open %s: %s", file, strerror(errno));
@@ -291,9 +286,8 @@ static unsigned char *read_text(const char *file, size_t *size) {
     return s;
 }
 
-// Where the story that begins at `at` ends; *next is where the one after it begins. The
-// newlines on both sides of a separator belong to it, and so does one at the end of the
-// file.
+// Where the story that begins at `at` ends; *next is where the one after it begins.
+// Newlines around a separator belong to it, and so does one at the end of the file.
 static size_t story_end(const unsigned char *s, size_t n, size_t at, size_t *next) {
     const size_t length = strlen(SEPARATOR);
     for (size_t i = at; i < n;) {
@@ -310,8 +304,7 @@ static size_t story_end(const unsigned char *s, size_t n, size_t at, size_t *nex
 }
 
 // Walks over every character of every story that is not empty. With out = NULL it counts
-// the characters into counts (CODE_POINTS); else it writes tokens. Returns how many
-// tokens there are.
+// them into counts (CODE_POINTS), else it writes tokens. Returns the number of tokens.
 static size_t walk(const unsigned char *s, size_t n, const char *file, uint64_t *counts,
                    const Vocab *v, Token *out) {
     size_t tokens = 1; // the end-of-text token before the first story
@@ -351,8 +344,7 @@ static Vocab vocab_new(int characters) {
                    allocate(CODE_POINTS, sizeof(int))};
 }
 
-// Ends the program with the characters of a text that the vocabulary lacks, if there are
-// any.
+// Ends the program if the text has characters that the vocabulary lacks, and lists them.
 static void check_known(const uint64_t *counts, const Vocab *v, const char *file) {
     char list[240] = "", name[5];
     int unknown = 0;
@@ -369,8 +361,7 @@ static void check_known(const uint64_t *counts, const Vocab *v, const char *file
             file, unknown, unknown == 1 ? "" : "s", list, unknown > 5 ? ", ..." : "");
 }
 
-// A file as tokens. Builds the vocabulary when v->V is 0, else insists on it. Free the
-// result.
+// A file as tokens (free them). Builds the vocabulary when v->V is 0, else insists on it.
 static Token *read_tokens(const char *file, Vocab *v, size_t *n, size_t *characters) {
     size_t size;
     unsigned char *s = read_text(file, &size);
@@ -405,8 +396,7 @@ static Corpus read_corpus(const char *data, const char *valid, Vocab *v) {
     c.tokens = read_tokens(data, v, &n, &c.characters);
     const Token end = (Token)(v->V - 1);
     for (size_t i = 1; i < n; i++) c.stories += c.tokens[i] == end;
-    size_t cut =
-        n - 1; // the validation part begins with the end-of-text token at the cut
+    size_t cut = n - 1; // here the validation part begins, with an end-of-text token
     if (valid) {
         c.valid_tokens = read_tokens(valid, v, &c.valid.n, &ignored);
         c.valid.at = c.valid_tokens;
@@ -430,8 +420,7 @@ static void corpus_free(Corpus *c) {
     free(c->valid_tokens);
 }
 
-// B random windows: x (B,T) is what the model sees, y (B,T) the same text one character
-// later.
+// B random windows: x (B,T) is what the model sees, y (B,T) the same one character on.
 static void draw_windows(Stream s, int *x, int *y, int B, int T, Random *r) {
     for (int b = 0; b < B; b++) {
         size_t start = (size_t)(random_uniform(r) * (double)(s.n - (size_t)T));
@@ -444,21 +433,24 @@ static void draw_windows(Stream s, int *x, int *y, int B, int T, Random *r) {
 
 // 2. Matrix multiplication
 //
-// Nine tenths of the time of a language model go into sums of products, C = A B. Here is
-// the plain loop that says what is meant, the way to share it among threads, and the
-// three products of a linear layer. Section 12 has a version of product() that is many
-// times faster.
+// Nine tenths of a language model's time go into sums of products, C = A B. Here is the
+// plain loop that says what is meant, the way to share it among threads, and the three
+// products of a linear layer. Section 12 has a product() that is many times faster.
 
 typedef struct {
-    const real
-        *at; // element (i,j) stands at at[i * row + j * col]; NULL is a matrix of zeros
+    const real *at; // element (i,j) is at[i * row + j * col]; NULL is a matrix of zeros
     size_t row, col;
 } Matrix;
 
 static Matrix rows(const real *at, int width) { return (Matrix){at, (size_t)width, 1}; }
-static Matrix turned(const real *at, int width) {
-    return (Matrix){at, 1, (size_t)width};
-} // transposed
+
+// A matrix with rows of this width, transposed.
+static Matrix turned(const real *at, int width) { return (Matrix){at, 1, (size_t)width}; }
+
+// What is left of m from row i and column j on.
+static Matrix part(Matrix m, size_t i, size_t j) {
+    return (Matrix){m.at ? m.at + i * m.row + j * m.col : NULL, m.row, m.col};
+}
 
 // c (M,N) = start (M,N) + a (M,K) b (K,N), in one thread. c, start and b have their rows
 // in one piece; the inner loop runs along them, so that neighbours in memory are
@@ -481,19 +473,21 @@ static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int
                     int K); // section 12
 
 // The same with all threads: blocks of c are shared out; each is computed by one thread,
-// in one order, so the bits don't depend on how many threads there are.
+// in one order, so the bits don't depend on how many threads there are. A single row is
+// cut in two long pieces, which memory likes better.
 static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                    int K) {
-    enum { TALL = 64, WIDE = 96, WORTH_SHARING = 1 << 17 };
-    int down = (M + TALL - 1) / TALL, across = (N + WIDE - 1) / WIDE;
-    #pragma omp parallel for if ((double)M * N * K > WORTH_SHARING)
+    const int tall = 64, wide = M > 1 ? 96 : (N + 1) / 2;
+    const int down = (M + tall - 1) / tall, across = (N + wide - 1) / wide;
+    if ((double)M * N * K < 1 << 17) { // not worth the threads' while
+        product(c, c_row, start, a, b, M, N, K);
+        return;
+    }
+    #pragma omp parallel for
     for (int block = 0; block < down * across; block++) {
-        size_t i = (block % down) * TALL, j = (block / down) * WIDE;
-        product(c + i * c_row + j, c_row,
-                (Matrix){start.at ? start.at + i * start.row + j : NULL, start.row, 1},
-                (Matrix){a.at + i * a.row, a.row, a.col}, (Matrix){b.at + j, b.row, 1},
-                M - (int)i < TALL ? M - (int)i : TALL,
-                N - (int)j < WIDE ? N - (int)j : WIDE, K);
+        const int i = block % down * tall, j = block / down * wide;
+        product(c + i * c_row + j, c_row, part(start, i, j), part(a, i, 0), part(b, 0, j),
+                smaller(tall, M - i), smaller(wide, N - j), K);
     }
 }
 
@@ -510,8 +504,7 @@ static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R
 }
 
 typedef struct {
-    size_t w,
-        b; // where the matrix (I,O) and the bias (O) begin in the array of all weights
+    size_t w, b; // where its matrix (I,O) and bias (O) begin in the array of all weights
     int I, O;
 } Linear;
 
@@ -521,8 +514,7 @@ static void linear_forward(real *y, const real *x, const real *w, Linear k, int 
 }
 
 // forward: y = x W + b. Three products, one for each of the three: with dy (N,O),
-//     dx = dy Wt    dW += xt dy    db += the sum of the rows of dy (a row of ones times
-//     dy)
+//     dx = dy Wt    dW += xt dy    db += 1t dy, the sum of the rows of dy
 static void linear_backward_weights(real *g, const real *dy, const real *x, Linear k,
                                     int N) {
     static const real one = 1;
@@ -600,8 +592,7 @@ typedef struct {
 } Norm;
 
 // Layer norm (Ba, Kiros and Hinton 2016): each row of x (N,C) to mean 0 and variance 1,
-// then a gain and a bias per channel. mean (N) and scale (N), one over the deviation, are
-// kept.
+// then a gain and a bias per channel. Keeps mean (N) and scale (N) = 1 / deviation.
 ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real *w,
                      Norm k, int N) {
     const real *gain = w + k.gain, *bias = w + k.bias;
@@ -613,8 +604,7 @@ ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real
         const real m = sum / (real)C;
         #pragma omp simd reduction(+ : squares)
         for (int c = 0; c < C; c++) squares += (x[c] - m) * (x[c] - m);
-        const real s =
-            1 / root(squares / (real)C + (real)1e-5); // epsilon inside the root
+        const real s = 1 / root(squares / (real)C + (real)1e-5); // inside the root
         for (int c = 0; c < C; c++) y[c] = (x[c] - m) * s * gain[c] + bias[c];
         mean[r] = m;
         scale[r] = s;
@@ -671,9 +661,8 @@ ANY activation_forward_any(real *y, const real *x, Activation kind, int n) {
 PER_CPU(activation_forward, (real *y, const real *x, Activation kind, int n),
         (y, x, kind, n))
 
-// forward: y = relu(x); so dx = dy where x > 0. y = x s(z); so dx = dy (s + x s (1 - s)
-// z'). Overwrites d (n), which comes as dy and leaves as dx, and y (n): to compute y
-// again costs next to nothing here and saves keeping it.
+// ReLU: dx = dy where x > 0. GELU: dx = dy (s + x s (1 - s) z'). Overwrites d (n), which
+// comes as dy and leaves as dx, and y (n): computing y again is cheaper than keeping it.
 ANY activation_backward_any(real *y, real *d, const real *x, Activation kind, int n) {
     for (int i = 0; i < n && kind == RELU; i++) {
         y[i] = x[i] > 0 ? x[i] : 0;
@@ -722,8 +711,7 @@ ANY softmax_any(real *p, size_t row, int N, int n, real scale, real *total) {
 PER_CPU(softmax, (real *p, size_t row, int N, int n, real scale, real *total),
         (p, row, N, n, scale, total))
 
-// forward: p = softmax(scale x); so dx = scale p (dp - sum of p dp). Overwrites dp with
-// dx.
+// forward: p = softmax(scale x); so dx = scale p (dp - sum of p dp), which replaces dp.
 ANY softmax_backward_any(real *dp, const real *p, size_t row, int N, int n, real scale) {
     for (int r = 0; r < N; r++, dp += row, p += row) {
         real sum = 0;
@@ -773,9 +761,8 @@ static double *count_pairs(Stream s, int V) {
     return counts;
 }
 
-// Mean nats per token of the table's own text: the entropy of the next token given the
-// last one (pairs = true) or given nothing. sum of n ln(total / n), divided by the sum of
-// n.
+// The table's entropy in nats per token, of a token given the one before (pairs = true)
+// or given nothing: sum of n ln(total / n), divided by the sum of n.
 static double entropy(const double *counts, int V, bool pairs) {
     double *next = allocate(V, sizeof *next), nats = 0, all = 0;
     for (int i = 0; i < V; i++) {
@@ -821,12 +808,11 @@ static int draw_from_table(const double *counts, int V, int last, Random *r) {
 //
 // The only place where positions talk to each other. Each position t puts out a query, a
 // key and a value of D numbers per head. Its query is multiplied with the keys of all
-// positions s <= t; the softmax of these scores says how much of each value it takes. In:
-// qkv (N,3C), where head h has its query at h*D, its key at C + h*D and its value at 2C +
-// h*D. Out: (N,C), the heads in a row.
+// positions s <= t; the softmax of these scores says how much of each value it takes.
+// In: qkv (N,3C), where head h has its query at h*D, its key at C + h*D and its value at
+// 2C + h*D. Out: (N,C), the heads in a row.
 //
-// The mask is the limit s <= t: to leave a score out of the softmax is to give it e^-inf
-// = 0.
+// The mask: the future, s > t, gets the score -infinity, and so the weight e^-inf = 0.
 
 enum { QUERIES = 32 }; // rows of scores at a time, so that no (T,T) array is ever needed
 
@@ -834,9 +820,8 @@ static size_t attention_work(int room, int D) { // reals of scratch that one thr
     return padded((size_t)(2 * QUERIES + D) * room);
 }
 
-// S = Q Kt / sqrt(D), P = softmax(S), for the queries t0 to t0 + n - 1 of one head
-// against keys 0 to t0 + n - 1. q (n,.) has rows of 3C, kt (D,room) are the keys turned,
-// P (n,room).
+// P (n,room) = softmax(Q Kt / sqrt(D)): queries t0 to t0 + n - 1 of one head against the
+// keys 0 to t0 + n - 1. q (n,.) has rows of 3C, kt (D,room) are the keys, turned.
 static void attention_weights(real *P, const real *q, const real *kt, int t0, int n,
                               int D, int C, int room) {
     const real scale = 1 / root((real)D);
@@ -857,22 +842,20 @@ static void attention_forward(real *out, real *kt, real *p, real *work, const re
                               const char *off, int B, int T, int from, int room, int C,
                               int H) {
     const int D = C / H;
-    #pragma omp parallel for if ((double)C * T * (T - from) > 1e5)
     for (int bh = 0; bh < B * H; bh++) {
         const int h = bh % H;
         const real *q = qkv + (size_t)(bh / H) * T * 3 * C + h * D, *k = q + C,
                    *v = q + 2 * C;
         real *keys = kt + (size_t)bh * D * room,
              *o = out + (size_t)(bh / H) * T * C + h * D;
-        real *P = work + omp_get_thread_num() * attention_work(room, D);
         turn(keys + from, room, k + (size_t)from * 3 * C, 3 * C, T - from, D);
         for (int t = from, n; t < T; t += n) {
-            n = T - t < QUERIES ? T - t : QUERIES;
-            attention_weights(P, q + (size_t)t * 3 * C, keys, t, n, D, C, room);
-            product(o + (size_t)t * C, C, rows(NULL, 0), rows(P, room), rows(v, 3 * C), n,
-                    D, t + n);
+            n = smaller(QUERIES, T - t);
+            attention_weights(work, q + (size_t)t * 3 * C, keys, t, n, D, C, room);
+            product(o + (size_t)t * C, C, rows(NULL, 0), rows(work, room), rows(v, 3 * C),
+                    n, D, t + n);
             for (int i = 0; i < n && p; i++)
-                memcpy(p + ((size_t)h * room + t + i) * room, P + (size_t)i * room,
+                memcpy(p + ((size_t)h * room + t + i) * room, work + (size_t)i * room,
                        sizeof(real) * (t + n));
             for (int i = 0; i < n && off && off[h]; i++)
                 memset(o + (size_t)(t + i) * C, 0, sizeof(real) * D);
@@ -881,29 +864,27 @@ static void attention_forward(real *out, real *kt, real *p, real *work, const re
 }
 
 // forward: S = Q Kt / sqrt(D), P = softmax(S), O = P V; so, for each head,
-//     dV = Pt dO    dP = dO Vt    dS = P (dP - sum of P dP) / sqrt(D)    dQ = dS K    dK
-//     = dSt Q
-// A key at s is touched by every query t >= s: its gradient is a sum over the later
-// positions. P is computed again rather than kept: T x T numbers per head and layer would
-// not stay in cache. Overwrites dqkv (B*T,3C).
+//     dV = Pt dO    dP = dO Vt    dS = P (dP - sum of P dP) / sqrt(D)
+//     dQ = dS K     dK = dSt Q
+// A key at s is touched by every query t >= s: its gradient is a sum over all of these.
+// P is computed again: T x T numbers per head and layer would not stay in the cache.
+// Overwrites dqkv (B*T,3C).
 static void attention_backward(real *dqkv, real *work, const real *dout, const real *qkv,
                                const real *kt, int B, int T, int room, int C, int H) {
     const int D = C / H;
     const size_t W = 3 * (size_t)C;
     memset(dqkv, 0, sizeof(real) * B * T * W);
-    #pragma omp parallel for
     for (int bh = 0; bh < B * H; bh++) {
         const size_t first = (size_t)(bh / H) * T * W + bh % H * D;
         const real *q = qkv + first, *k = q + C, *v = q + 2 * C,
                    *keys = kt + (size_t)bh * D * room;
         const real *dO = dout + (size_t)(bh / H) * T * C + bh % H * D;
         real *dq = dqkv + first, *dk = dq + C, *dv = dq + 2 * C;
-        real *P = work + omp_get_thread_num() * attention_work(room, D),
-             *dP = P + (size_t)QUERIES * room;
+        real *P = work, *dP = P + (size_t)QUERIES * room;
         real *vt = dP + (size_t)QUERIES * room;
         turn(vt, room, v, W, T, D);
         for (int t = 0, n; t < T; t += n) {
-            n = T - t < QUERIES ? T - t : QUERIES;
+            n = smaller(QUERIES, T - t);
             attention_weights(P, q + t * W, keys, t, n, D, C, room);
             product(dP, room, rows(NULL, 0), rows(dO + (size_t)t * C, C), rows(vt, room),
                     n, t + n, D);
@@ -953,15 +934,13 @@ typedef struct {
 typedef struct {
     Tensor *tensor;
     int count;
-    size_t size; // numbers in w; every tensor begins on a cache line
-    real *w, *g, *m,
-        *v; // weights, gradients, Adam's two moments: four arrays of one layout
+    size_t size;         // numbers in w; every tensor begins on a cache line
+    real *w, *g, *m, *v; // weights, gradients, Adam's two moments, in one layout
 } Params;
 
-typedef struct { // a norm before (or after) a sub-layer, and what the sub-layer is made
-                 // of
-    Norm norm1, norm2;
-    Linear qkv, proj, fc, out;
+typedef struct {
+    Norm norm1, norm2;         // before (or after) each sub-layer
+    Linear qkv, proj, fc, out; // attention has the first two, the MLP the others
 } Layer;
 
 typedef struct {
@@ -989,9 +968,8 @@ typedef struct {
     real *fc;    // (N,F) before the activation
 } LayerActs;
 
-typedef struct Acts { // activations for up to `rows` rows, windows of up to `room`
-                      // positions
-    int rows, room;
+typedef struct Acts {  // what forward and backward passes write
+    int rows, room;    // N at most, T at most
     int lanes;         // with `more`, this many micro-batches are computed side by side
     struct Acts *more; // (lanes-1)
     double sum;        // of the losses
@@ -1003,7 +981,7 @@ typedef struct Acts { // activations for up to `rows` rows, windows of up to `ro
     const real *last;       // (N,C) what the head reads
     real *head_turned;      // (C,V)
     real *logits, *loss;    // (N,V), (N)
-    real *act, *work;       // (N,F) after the activation; attention's scratch per thread
+    real *act, *work;       // (N,F) after the activation; attention's scratch
     real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
     real *g;            // gradients of this micro-batch, laid out like the weights
     real *dx, *dy, *ds; // (N,C) gradients of the stream and of a sub-layer
@@ -1120,8 +1098,7 @@ static real *take(real *memory, size_t *used, size_t n) {
     return p;
 }
 
-// Deals out one block of memory; with a->memory = NULL it only adds up how much that
-// takes.
+// Deals out one block of memory; with a->memory = NULL it only adds up what that takes.
 static size_t acts_plan(Acts *a, const Config *c, bool learns) {
     const size_t N = a->rows, C = c->dim, F = c->hidden, V = c->V;
     size_t n = 0;
@@ -1142,8 +1119,7 @@ static size_t acts_plan(Acts *a, const Config *c, bool learns) {
     a->y = take(M, &n, N * C), a->mean = take(M, &n, N), a->scale = take(M, &n, N);
     a->logits = take(M, &n, N * V), a->loss = take(M, &n, N);
     a->head_turned = take(M, &n, C * V), a->act = take(M, &n, N * F);
-    const size_t work = attention_work(a->room, c->dim / c->heads);
-    a->work = take(M, &n, work * omp_get_max_threads());
+    a->work = take(M, &n, attention_work(a->room, c->dim / c->heads));
     if (!learns) return n;
     a->dx = take(M, &n, N * C), a->dy = take(M, &n, N * C), a->ds = take(M, &n, N * C);
     a->dqkv = take(M, &n, N * 3 * C), a->dheads = take(M, &n, N * C);
@@ -1177,8 +1153,7 @@ typedef struct {    // the rows that a forward pass computes
 
 static int span_rows(Span s) { return s.B * (s.T - s.from); }
 
-// out, in (N,C): queries, keys and values, attention, and a linear layer that mixes the
-// heads
+// out, in (N,C): queries, keys, values; attention; a linear layer that mixes the heads
 static void attend_forward(const Model *m, Acts *a, int l, real *out, const real *in,
                            Span s) {
     const int C = m->c.dim, H = m->c.heads, N = span_rows(s);
@@ -1287,8 +1262,7 @@ static void head_turn(const Model *m, Acts *a) {
     turn(a->head_turned, m->c.V, m->p.w + m->head, m->c.dim, m->c.V, m->c.dim);
 }
 
-// logits (N,V) = x (N,C) head (V,C) turned: how well does the stream agree with each
-// embedding?
+// logits (N,V) = x (N,C) head (V,C) turned: how well does x agree with each embedding?
 static void head_forward(const Model *m, Acts *a, real *logits, const real *x, int N) {
     const int C = m->c.dim, V = m->c.V;
     matmul(logits, V, rows(NULL, 0), rows(x, C), rows(a->head_turned, V), N, V, C);
@@ -1336,8 +1310,7 @@ static void loss_backward(const Model *m, Acts *a, const int *ids, const int *ta
 // saving, and stopping in good order. Last, the gradient check, which compares every
 // backward pass with the definition of a derivative.
 
-// What the command line says; section 13 fills it, checkpoints store the part that
-// training needs.
+// What the command line says. Section 13 fills it, checkpoints store part of it.
 typedef struct {
     Config c;
     int batch, steps, warmup, seed, eval_every, stop_at;
@@ -1346,8 +1319,7 @@ typedef struct {
     const char *prompt, *ablate, *csv, *tokens, *adapter, *old, *matmul;
     int chars, top_k, samples, past_end, no_cache, position, repeat, rank;
     double temperature;
-    bool
-        given[64]; // which options stood on the command line, by their place in the table
+    bool given[64]; // which rows of the table of options stood on the command line
 } Options;
 
 static const struct {
@@ -1438,7 +1410,7 @@ static Acts *lane(Acts *a, int i) { return i ? &a->more[i - 1] : a; }
 // Room for as many micro-batches side by side as there are threads, at most `most`.
 static void acts_share(Acts *a, const Model *m, int most, bool learns) {
     const int threads = omp_get_max_threads();
-    a->lanes = threads < most ? threads : most;
+    a->lanes = smaller(threads, most);
     a->more = allocate(a->lanes, sizeof(Acts));
     for (int i = 0; i < a->lanes; i++) {
         if (i) *lane(a, i) = acts_new(&m->c, a->rows, a->room, learns);
@@ -1470,7 +1442,7 @@ static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int
     const int count = micro_batches(&m->c, B);
     double sum = 0;
     for (int first = 0, n; first < count; first += n) {
-        n = count - first < a->lanes ? count - first : a->lanes;
+        n = smaller(a->lanes, count - first);
         #pragma omp parallel for schedule(static, 1) if (n > 1)
         for (int i = 0; i < n; i++) {
             const int from = (int)((double)B * (first + i) / count);
@@ -1681,9 +1653,8 @@ static double slope(Model *m, Acts *a, size_t at, double h, const int *x, const 
                                         : NAN;
 }
 
-// Every tensor drawn wide (at the usual 0.02 rounding alone would pass), a few windows of
-// random tokens, and for each tensor ||analytic - numeric|| / (||analytic|| +
-// ||numeric||).
+// Every tensor drawn wide (at the usual 0.02 rounding alone would pass), two windows of
+// random tokens, and per tensor ||analytic - numeric|| / (||analytic|| + ||numeric||).
 static int check(Options *o) {
     enum { B = 2, SAMPLES = 40 };
     const bool is_double = sizeof(real) == sizeof(double);
@@ -1747,8 +1718,7 @@ static int descending(const void *a, const void *b) {
 }
 
 // Draws a token. temperature 0: the likeliest, the smaller id on a tie. top_k 0: all may
-// come. Overwrites the logits (V) with the probabilities it drew from; sorted (V) is
-// scratch.
+// come. Overwrites the logits (V) with the probabilities; sorted (V) is scratch.
 static int draw(real *logits, real *sorted, int V, double temperature, int top_k,
                 Random *r) {
     int best = 0;
@@ -1899,8 +1869,7 @@ static void put_json_char(Text *s, uint32_t c) {
 }
 
 static void put_options(Text *s, const Options *o); // section 13
-static bool take_options(Options *o, const char *header,
-                         const char **wrong); // section 13
+static bool take_options(Options *o, const char *header, const char **wrong);
 
 #define DTYPE (sizeof(real) == sizeof(double) ? "F64" : "F32")
 
@@ -1917,8 +1886,7 @@ static void put_tensors(Text *s, const Params *p, const char *prefix, uint64_t *
 }
 
 // The header of a model's file. Reading builds it again from the metadata and compares,
-// so that whatever is read is shaped exactly as it is written here. Returns the size of
-// the numbers.
+// so what is read is shaped as it is written here. Returns the size of the numbers.
 static uint64_t put_header(Text *s, const Training *t, bool with_adam) {
     uint64_t offset = 0;
     put(s, "{\"__metadata__\":{\"format\":\"pt\"");
@@ -2012,8 +1980,7 @@ static void save_last(Training *t) {
     save_training(t, name, true);
 }
 
-// The text of "key":"..." in a header, up to its closing quote, in out. False when it
-// isn't there.
+// The text of "key":"..." in a header, up to its closing quote. False if it isn't there.
 static bool metadata(const char *header, const char *key, char *out, size_t size) {
     char name[64];
     snprintf(name, sizeof name, ",\"%s\":\"", key);
@@ -2059,8 +2026,7 @@ static void check_shape(const Config *c) {
           above);
 }
 
-// Opens a file that save() wrote, up to the numbers. Returns its header of n bytes; free
-// it.
+// Opens a file that save() wrote and reads its header of n bytes, which is returned.
 static char *read_header(const char *file, FILE **f, uint64_t *n) {
     if (!(*f = fopen(file, "rb"))) die("cannot open %s: %s", file, strerror(errno));
     unsigned char size[8] = {0};
@@ -2746,125 +2712,125 @@ static int tune(Options *o) {
 // The same product as in section 2, ten times faster. A tile of c, 8 rows by 48 columns,
 // is kept in registers while k runs: each step loads 3 vectors of b and 8 numbers of a
 // and makes 24 vector multiply-adds of them, so that the arithmetic, not the memory, sets
-// the pace. A vector must be as long as the CPU's, hence one text, instantiated for each
-// instruction set.
+// the pace. A vector must be as long as the CPU's registers: hence one text, compiled for
+// each instruction set.
 
 #ifdef __GNUC__
-typedef void Tile(real *c, size_t c_row, const real *start, size_t start_row,
-                  const real *a, size_t a_row, size_t a_col, const real *b, size_t b_row,
-                  int K);
+typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int K);
 
-#define TILE(name, TARGET, BYTES, TALL, VECTORS)                                        \
-    TARGET static void name(real *c, size_t c_row, const real *start, size_t start_row, \
-                            const real *a, size_t a_row, size_t a_col, const real *b,   \
-                            size_t b_row, int K) {                                      \
+// Tiles below each other: c (M,width) = start (M,width) + a (M,K) b (K,width), where
+// width is one, two or three vectors and M a multiple of TALL.
+#define TILES(name, TARGET, BYTES, TALL, VECTORS)                                       \
+    TARGET static void name(real *c, size_t c_row, Matrix start, Matrix a, Matrix b,    \
+                            int M, int K) {                                             \
         typedef real V                                                                  \
             __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));      \
         enum { LANES = BYTES / sizeof(real) };                                          \
-        V sum[TALL][VECTORS];                                                           \
-        for (int i = 0; i < TALL; i++)                                                  \
-            for (int j = 0; j < VECTORS; j++)                                           \
-                sum[i][j] =                                                             \
-                    start ? *(const V *)(start + i * start_row + j * LANES) : (V){0};   \
-        for (; K > 0; K--, a += a_col, b += b_row)                                      \
+        for (int top = 0; top < M; top += TALL) {                                       \
+            const real *s = part(start, top, 0).at, *x = part(a, top, 0).at, *y = b.at; \
+            V sum[TALL][VECTORS];                                                       \
             for (int i = 0; i < TALL; i++)                                              \
                 for (int j = 0; j < VECTORS; j++)                                       \
-                    sum[i][j] += a[i * a_row] * *(const V *)(b + j * LANES);            \
-        for (int i = 0; i < TALL; i++)                                                  \
-            for (int j = 0; j < VECTORS; j++)                                           \
-                *(V *)(c + i * c_row + j * LANES) = sum[i][j];                          \
+                    sum[i][j] = s ? *(V *)(s + i * start.row + j * LANES) : (V){0};     \
+            for (int k = 0; k < K; k++, x += a.col, y += b.row)                         \
+                for (int i = 0; i < TALL; i++)                                          \
+                    for (int j = 0; j < VECTORS; j++)                                   \
+                        sum[i][j] += x[i * a.row] * *(V *)(y + j * LANES);              \
+            for (int i = 0; i < TALL; i++)                                              \
+                for (int j = 0; j < VECTORS; j++)                                       \
+                    *(V *)(c + (top + i) * c_row + j * LANES) = sum[i][j];              \
+        }                                                                               \
     }
 
 typedef struct {
     int tall, lanes;
-    Tile *tile[3], *row[3]; // by the number of vectors - 1
+    Tiles *tiles[3]; // of one, two and three vectors
 } Kernel;
 
-// Tiles of one, two and three vectors, with all rows and with a single one.
-#define TILES(name, TARGET, BYTES, TALL)                        \
-    TILE(name##_1, TARGET, BYTES, TALL, 1)                      \
-    TILE(name##_2, TARGET, BYTES, TALL, 2)                      \
-    TILE(name##_3, TARGET, BYTES, TALL, 3)                      \
-    TILE(name##_row_1, TARGET, BYTES, 1, 1)                     \
-    TILE(name##_row_2, TARGET, BYTES, 1, 2)                     \
-    TILE(name##_row_3, TARGET, BYTES, 1, 3)                     \
-    static const Kernel name = {TALL,                           \
-                                BYTES / sizeof(real),           \
-                                {name##_1, name##_2, name##_3}, \
-                                {name##_row_1, name##_row_2, name##_row_3}};
+#define KERNEL(name, TARGET, BYTES, TALL)             \
+    TILES(name##_1, TARGET, BYTES, TALL, 1)           \
+    TILES(name##_2, TARGET, BYTES, TALL, 2)           \
+    TILES(name##_3, TARGET, BYTES, TALL, 3)           \
+    static const Kernel name = {TALL,                 \
+                                BYTES / sizeof(real), \
+                                {name##_1, name##_2, name##_3}};
 
-TILES(sse, , 16, 4)
+KERNEL(sse, , 16, 4)
 #ifdef __x86_64__
-TILES(avx2, FOR_AVX2, 32, 4)
-TILES(avx512, FOR_AVX512, 64, 8)
+KERNEL(avx2, FOR_AVX2, 32, 4)
+KERNEL(avx512, FOR_AVX512, 64, 8)
 static const Kernel *const kernels[] = {[SSE] = &sse, [AVX2] = &avx2, [AVX512] = &avx512};
 #else
 static const Kernel *const kernels[] = {[SSE] = &sse};
 #endif
 
-enum {
-    DEEP = 256,
-    WIDEST = 3 * LINE
-}; // k in slices whose part of b stays in the first cache
+enum { DEEP = 256, WIDEST = 3 * LINE }; // a slice of b, DEEP x WIDEST, stays in cache
 
 // One tile whose right edge lies beyond the matrix: computed beside it, then copied.
-static void tile_at_edge(Tile *tile, int tall, int width, int left, real *c, size_t c_row,
-                         const real *start, size_t start_row, const real *a, size_t a_row,
-                         size_t a_col, const real *b, int K) {
+static void tile_at_edge(Tiles *tiles, int tall, int width, int left, real *c,
+                         size_t c_row, Matrix start, Matrix a, Matrix b, int K) {
     real beside[8 * WIDEST] = {0};
-    for (int i = 0; i < tall && start; i++)
-        memcpy(beside + i * width, start + i * start_row, sizeof(real) * left);
-    tile(beside, width, start ? beside : NULL, width, a, a_row, a_col, b, width, K);
+    for (int i = 0; i < tall && start.at; i++)
+        memcpy(beside + i * width, start.at + i * start.row, sizeof(real) * left);
+    tiles(beside, width, rows(start.at ? beside : NULL, width), a, b, tall, K);
     for (int i = 0; i < tall; i++)
         memcpy(c + i * c_row, beside + i * width, sizeof(real) * left);
 }
 
-// One slice of k: M rows of c, as tiles of up to three vectors beside each other.
+// A single row: every number of b is used once, so memory sets the pace. Four rows of b
+// at a time, so that c is fetched and stored a quarter as often.
+ANY product_row_any(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
+    const size_t one = a.col, row = b.row;
+    const real *x = a.at, *y = b.at;
+    if (start.at != c)
+        for (int j = 0; j < N; j++) c[j] = start.at ? start.at[j] : 0;
+    for (; K >= 4; K -= 4, x += 4 * one, y += 4 * row)
+        for (int j = 0; j < N; j++)
+            c[j] += x[0] * y[j] + x[one] * y[row + j] + x[2 * one] * y[2 * row + j] +
+                    x[3 * one] * y[3 * row + j];
+    for (; K > 0; K--, x += one, y += row)
+        for (int j = 0; j < N; j++) c[j] += *x * y[j];
+}
+PER_CPU(product_row, (real *c, Matrix start, Matrix a, Matrix b, int N, int K),
+        (c, start, a, b, N, K))
+
+// One slice of k: whole tiles of up to three vectors beside each other, then single rows.
 static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
                           int N, int K) {
     const Kernel *kernel = kernels[path];
-    const int lanes = kernel->lanes;
+    const int lanes = kernel->lanes, tall = kernel->tall, whole = M - M % tall;
     real edge[DEEP * WIDEST]; // the last columns of b, filled up with zeros
-    for (int j = 0, width; j < N; j += width) {
+    for (int j = 0, width; j < N && whole; j += width) {
         const int left = N - j, needed = (left + lanes - 1) / lanes;
-        const int vectors = needed == 4 ? 2 : needed < 3 ? needed : 3;
-        const real *bj = b.at + j, *from = start.at ? start.at + j : NULL;
+        const int vectors = needed == 4 ? 2 : smaller(needed, 3);
+        Tiles *tiles = kernel->tiles[vectors - 1];
         width = vectors * lanes;
+        if (width <= left)
+            tiles(c + j, c_row, part(start, 0, j), a, part(b, 0, j), whole, K);
         for (int k = 0; k < K && width > left; k++) {
             memset(edge + k * width, 0, sizeof(real) * width);
-            memcpy(edge + k * width, bj + k * b.row, sizeof(real) * left);
+            memcpy(edge + k * width, part(b, k, j).at, sizeof(real) * left);
         }
-        for (int i = 0, tall; i < M; i += tall) {
-            tall = M - i >= kernel->tall ? kernel->tall : 1;
-            Tile *tile = tall > 1 ? kernel->tile[vectors - 1] : kernel->row[vectors - 1];
-            const real *s = from ? from + i * start.row : NULL, *ai = a.at + i * a.row;
-            real *ci = c + i * c_row + j;
-            if (width > left)
-                tile_at_edge(tile, tall, width, left, ci, c_row, s, start.row, ai, a.row,
-                             a.col, edge, K);
-            else tile(ci, c_row, s, start.row, ai, a.row, a.col, bj, b.row, K);
-        }
+        for (int i = 0; i < whole && width > left; i += tall)
+            tile_at_edge(tiles, tall, width, left, c + i * c_row + j, c_row,
+                         part(start, i, j), part(a, i, 0), rows(edge, width), K);
     }
-}
-
-static void product_fast(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
-                         int N, int K) {
-    for (int k = 0; k < K; k += DEEP, start = rows(c, (int)c_row))
-        product_slice(c, c_row, start, (Matrix){a.at + k * a.col, a.row, a.col},
-                      (Matrix){b.at + k * b.row, b.row, 1}, M, N,
-                      K - k < DEEP ? K - k : DEEP);
+    for (int i = whole; i < M; i++)
+        product_row(c + i * c_row, part(start, i, 0), part(a, i, 0), b, N, K);
 }
 #endif
 
 static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                     int K) {
-#ifdef __GNUC__
-    if (path != PLAIN) {
-        product_fast(c, c_row, start, a, b, M, N, K);
+    if (path == PLAIN) {
+        product_plain(c, c_row, start, a, b, M, N, K);
         return;
     }
+#ifdef __GNUC__
+    for (int k = 0; k < K; k += DEEP, start = rows(c, (int)c_row))
+        product_slice(c, c_row, start, part(a, 0, k), part(b, k, 0), M, N,
+                      smaller(DEEP, K - k));
 #endif
-    product_plain(c, c_row, start, a, b, M, N, K);
 }
 
 // The fastest path that this CPU has.
@@ -3017,8 +2983,7 @@ static bool set_option(Options *o, const Option *p, const char *text) {
     return true;
 }
 
-// The option's value as text, in out (32 bytes). Numbers as short as they can be read
-// back exactly.
+// The option's value as text, in out (32 bytes): as short as it can be read back exactly.
 static char *option_text(const Options *o, const Option *p, char *out) {
     const char *field = (const char *)o + p->at;
     if (p->kind == CHOICE) {
@@ -3099,8 +3064,7 @@ static void describe_text(const Training *t) {
     free(train);
 }
 
-// Goes on with the run of --resume: its options, except those that the command line
-// overrides.
+// Goes on with the run of --resume: its options, unless the command line overrides them.
 static void take_over(Training *t, const Options *o) {
     static char out[4096];
     char was[32], now[32];
@@ -3126,8 +3090,7 @@ static void take_over(Training *t, const Options *o) {
     t->o.out = out;
 }
 
-// Prepares a run: a new model, or the one of --resume. o says what the command line asked
-// for.
+// Prepares the run that o asks for: a new model, or the one of --resume.
 static void training_new(Training *t, const Options *o, bool quiet) {
     char a[32];
     if (o->resume) take_over(t, o);
@@ -3153,8 +3116,7 @@ static void training_new(Training *t, const Options *o, bool quiet) {
         t->m.vocab = v;
     }
     if (!quiet) describe_text(t);
-    const int micro = micro_batch(&t->o.c),
-              most = t->o.batch < micro ? t->o.batch : micro;
+    const int micro = micro_batch(&t->o.c), most = smaller(t->o.batch, micro);
     Acts plan = {.rows = most * t->o.c.context,
                  .room = t->o.c.context,
                  .layer = allocate(t->o.c.layers, sizeof(LayerActs))};
@@ -3419,8 +3381,7 @@ static double demo_estimate(Training *t) {
     return (seconds() - start) / n * t->o.steps;
 }
 
-// About a minute: one text, seen by a table, by a model without context and by a
-// transformer.
+// About a minute: one text, seen by a table, a model without context, a transformer.
 static int demo(Options *o) {
     const Command *as_train = find_command("train");
     Options small = *o, large = *o;

@@ -210,7 +210,7 @@ static void step_flops(const Config *c, double *linear, double *attention, doubl
     *head = 6.0 * C * c->V;
 }
 
-static void part(const char *name, void (*f)(void *), Bench *b, double times, double step, double flops) {
+static void kind(const char *name, void (*f)(void *), Bench *b, double times, double step, double flops) {
     Timing t = timing(f, b, 0.4);
     printf("part %s ms %.2f share %.3f", name, t.best * times * 1e3, t.best * times / step);
     if (flops > 0) printf(" gflops %.0f", flops / (t.best * times) / 1e9);
@@ -256,13 +256,13 @@ static void bench_model(Options *o, double peak) {
     fflush(stdout);
     if (!o->repeat) {
         const double times = (double)b.B / b.micro, step = t.best;
-        part("matmul", run_matmul, &b, times, step, linear * N);
-        part("attention", run_attention, &b, times, step, attention * N);
-        part("norms", run_norms, &b, times, step, 0);
-        part("activation", run_activation, &b, times, step, 0);
-        part("head+loss", run_head, &b, times, step, head * N);
-        part("stream", run_stream, &b, times, step, 0);
-        part("adam", run_adam, &b, 1, step, 0);
+        kind("matmul", run_matmul, &b, times, step, linear * N);
+        kind("attention", run_attention, &b, times, step, attention * N);
+        kind("norms", run_norms, &b, times, step, 0);
+        kind("activation", run_activation, &b, times, step, 0);
+        kind("head+loss", run_head, &b, times, step, head * N);
+        kind("stream", run_stream, &b, times, step, 0);
+        kind("adam", run_adam, &b, 1, step, 0);
         Talk talk = {&b.m, true, b.T};
         Timing cached = timing(run_talk, &talk, 1);
         talk.cached = false;
