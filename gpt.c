@@ -580,9 +580,9 @@ static void embedding_forward(real *x, const int *ids, const real *wte, const re
 static void embedding_backward(real *dwte, real *dwpe, const real *dx, const int *ids,
                                int N, int T, int C) {
     for (int r = 0; r < N; r++, dx += C) {
-        real *token = dwte + (size_t)ids[r] * C, *position = dwpe + (size_t)(r % T) * C;
+        real *token = dwte + (size_t)ids[r] * C;
         for (int c = 0; c < C; c++) token[c] += dx[c];
-        for (int c = 0; c < C && dwpe; c++) position[c] += dx[c];
+        for (int c = 0; c < C && dwpe; c++) dwpe[(size_t)(r % T) * C + c] += dx[c];
     }
 }
 
@@ -934,7 +934,7 @@ typedef struct {
 typedef struct {
     Tensor *tensor;
     int count;
-    size_t size;         // numbers in w; every tensor begins on a cache line
+    uint64_t size;       // numbers in w; every tensor begins on a cache line
     real *w, *g, *m, *v; // weights, gradients, Adam's two moments, in one layout
 } Params;
 
