@@ -52,6 +52,14 @@
 #define aligned_alloc(alignment, size) _aligned_malloc(size, alignment)
 #define aligned_free _aligned_free
 #define SIGPIPE SIGTERM
+// rename() refuses there when the new name exists; this is as indivisible as POSIX's
+__declspec(dllimport) int __stdcall MoveFileExA(const char *, const char *, unsigned);
+#define rename(from, to) (MoveFileExA(from, to, 1) ? 0 : (errno = EACCES, -1))
+static void wall_clock(struct timespec *t) { // which clock() is there, in milliseconds
+    const long ms = clock();
+    *t = (struct timespec){ms / 1000, ms % 1000 * 1000000};
+}
+#define clock_gettime(which, t) wall_clock(t)
 #else
 #include <unistd.h>
 #define aligned_free free
