@@ -144,21 +144,21 @@ static double seconds(void) { // wall clock; the CPU clock would count every thr
 // Memory for so many things of this size, zeroed. Ends the program when there is none.
 static void *allocate(size_t count, size_t size) {
     void *p = calloc(count ? count : 1, size);
-    if (!p) die("out of memory: cannot get %zu MB more", count / 1000000 * size);
+    if (!p) die("out of memory: cannot get %.0f MB more", 1e-6 * count * size);
     return p;
 }
 
 enum { LINE = 64 / sizeof(real) }; // reals in a cache line: tensors start on one
 
-static size_t padded(size_t n) { return (n + LINE - 1) / LINE * LINE; }
+// Sizes that options or a file ask for are computed in 64 bits: in 32 they might wrap.
+static uint64_t padded(uint64_t n) { return (n + LINE - 1) / LINE * LINE; }
 
 // n zeros on a cache line boundary: a load that straddles two lines costs twice.
-static real *reals(size_t n) {
-    size_t bytes = padded(n) * sizeof(real);
-    real *p =
-        n > SIZE_MAX / 2 / sizeof(real) ? NULL : aligned_alloc(64, bytes ? bytes : 64);
-    if (!p) die("out of memory: cannot get %zu MB more", n / 1000000 * sizeof(real));
-    return memset(p, 0, bytes);
+static real *reals(uint64_t n) {
+    const uint64_t bytes = n ? padded(n) * sizeof(real) : 64;
+    real *p = bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(64, (size_t)bytes);
+    if (!p) die("out of memory: cannot get %.0f MB more", (double)bytes / 1e6);
+    return memset(p, 0, (size_t)bytes);
 }
 
 static int smaller(int a, int b) { return a < b ? a : b; }
@@ -433,8 +433,8 @@ static void draw_windows(Stream s, int *x, int *y, int B, int T, Random *r) {
     for (int b = 0; b < B; b++) {
         size_t start = (size_t)(random_uniform(r) * (double)(s.n - (size_t)T));
         for (int t = 0; t < T; t++) {
-            x[b * T + t] = s.at[start + (size_t)t];
-            y[b * T + t] = s.at[start + (size_t)t + 1];
+            x[(size_t)b * T + t] = s.at[start + (size_t)t];
+            y[(size_t)b * T + t] = s.at[start + (size_t)t + 1];
         }
     }
 }
@@ -578,7 +578,7 @@ static void embedding_forward(real *x, const int *ids, const real *wte, const re
                               int N, int T, int t0, int C) {
     for (int r = 0; r < N; r++, x += C) {
         const real *token = wte + (size_t)ids[r] * C,
-                   *position = wpe + (size_t)(t0 + r % T) * C;
+                   *position = wpe ? wpe + (size_t)(t0 + r % T) * C : NULL;
         for (int c = 0; c < C; c++) x[c] = wpe ? token[c] + position[c] : token[c];
     }
 }
@@ -997,8 +997,8 @@ typedef struct Acts {  // what forward and backward passes write
     real *wt;                  // a weight matrix, turned
 } Acts;
 
-static size_t tensor_size(const Tensor *t) {
-    return (size_t)(t->rows ? t->rows : 1) * t->cols;
+static uint64_t tensor_size(const Tensor *t) {
+    return (uint64_t)(t->rows ? t->rows : 1) * t->cols;
 }
 
 static size_t add_tensor(Params *p, int rows, int cols, double mean, double std,
@@ -1100,16 +1100,16 @@ static size_t parameters(const Params *p) { // that are trained
     return n;
 }
 
-static real *take(real *memory, size_t *used, size_t n) {
+static real *take(real *memory, uint64_t *used, uint64_t n) {
     real *p = memory ? memory + *used : NULL;
     *used += padded(n);
     return p;
 }
 
 // Deals out one block of memory; with a->memory = NULL it only adds up what that takes.
-static size_t acts_plan(Acts *a, const Config *c, bool learns) {
-    const size_t N = a->rows, C = c->dim, F = c->hidden, V = c->V;
-    size_t n = 0;
+static uint64_t acts_plan(Acts *a, const Config *c, bool learns) {
+    const uint64_t N = a->rows, C = c->dim, F = c->hidden, V = c->V;
+    uint64_t n = 0;
     real *M = a->memory;
     a->x = take(M, &n, N * C);
     for (int l = 0; l < c->layers; l++) {
@@ -1455,11 +1455,10 @@ static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int
         for (int i = 0; i < n; i++) {
             const int from = (int)((double)B * (first + i) / count);
             const int stories = (int)((double)B * (first + i + 1) / count) - from;
+            const size_t at = (size_t)from * T;
             head_turn(m, lane(a, i));
-            lane(a, i)->sum =
-                loss_forward(m, lane(a, i), x + from * T, y + from * T, stories, T);
-            loss_backward(m, lane(a, i), x + from * T, y + from * T, (real)(1.0 / B / T),
-                          stories, T);
+            lane(a, i)->sum = loss_forward(m, lane(a, i), x + at, y + at, stories, T);
+            loss_backward(m, lane(a, i), x + at, y + at, (real)(1.0 / B / T), stories, T);
         }
         for (int i = 0; i < n; i++) sum += lane(a, i)->sum;
         add_gradients(&m->p, a, n);
@@ -1611,7 +1610,7 @@ static void report(Training *t, double train_loss, double lr) {
 static bool training_loop(Training *t, int until) {
     const int B = t->o.batch, T = t->m.c.context;
     const bool terminal = isatty(fileno(stderr));
-    int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + (size_t)B * T, since = 0;
+    int *x = allocate(B, 2 * T * sizeof *x), *y = x + (size_t)B * T, since = 0;
     double sum = 0, shown = 0, done = 0;
     if (t->began == 0) t->began = seconds(), t->first = t->step;
     signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGPIPE, SIG_IGN);
@@ -2151,7 +2150,7 @@ static int *look(Training *t, const Options *o, int *T) {
         *T = c->context;
     }
     t->a = acts_new(c, *T, *T, false);
-    if (c->model == TRANSFORMER) t->a.p = reals((size_t)c->layers * c->heads * *T * *T);
+    if (c->model == TRANSFORMER) t->a.p = reals((uint64_t)c->layers * c->heads * *T * *T);
     head_turn(&t->m, &t->a);
     forward(&t->m, &t->a, ids, (Span){1, *T, 0});
     return ids;
@@ -2476,7 +2475,7 @@ static int heads(Options *o) {
         usage("--repeat %d: must be 2 to %d, half the model's context of %d", N, most,
               t.m.c.context);
     t.a = acts_new(&t.m.c, 2 * N, 2 * N, false);
-    t.a.p = reals((size_t)count * 4 * N * N);
+    t.a.p = reals((uint64_t)count * 4 * N * N);
     int *ids = allocate(2 * (size_t)N + 1 + t.m.c.V, sizeof *ids);
     real *score = reals(3 * (size_t)count);
     Random r = {(uint64_t)o->seed};
@@ -2655,7 +2654,7 @@ static void adapter_load(Model *m, const char *file) {
 // Downhill with A and B alone: Adam knows no other numbers.
 static void tune_loop(Training *t, Adapter *d, const Options *o) {
     const int B = o->batch, T = t->m.c.context, every = o->steps < 10 ? 1 : o->steps / 10;
-    int *x = allocate(2 * (size_t)B * T, sizeof *x), *y = x + (size_t)B * T;
+    int *x = allocate(B, 2 * T * sizeof *x), *y = x + (size_t)B * T;
     double sum = 0;
     for (int step = 0; step < o->steps && !stop_signal; step++) {
         draw_windows(t->text.train, x, y, B, T, &t->random);
