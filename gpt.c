@@ -601,6 +601,7 @@ typedef struct {
 
 // Layer norm (Ba, Kiros and Hinton 2016): each row of x (N,C) to mean 0 and variance 1,
 // then a gain and a bias per channel. Keeps mean (N) and scale (N) = 1 / deviation.
+// lab 1
 ANY norm_forward_any(real *y, real *mean, real *scale, const real *x, const real *w,
                      Norm k, int N) {
     const real *gain = w + k.gain, *bias = w + k.bias;
@@ -625,6 +626,7 @@ PER_CPU(norm_forward,
 // forward: n = (x - mean) scale, y = n gain + bias; so dgain += dy n, dbias += dy. With
 // dn = dy gain, the mean takes away the average of dn, the deviation its part along n:
 //     dx += scale (dn - avg(dn) - n avg(dn n))
+// lab 1
 ANY norm_backward_any(real *restrict dx, real *g, const real *dy, const real *x,
                       const real *mean, const real *scale, const real *w, Norm k, int N) {
     const real *gain = w + k.gain;
@@ -661,6 +663,7 @@ typedef enum { RELU, GELU } Activation;
 #define GELU_K3 (real)(1.5957691216057308 * 0.044715)
 
 // y (n) = ReLU or GELU of x (n)
+// lab 1
 ANY activation_forward_any(real *y, const real *x, Activation kind, int n) {
     for (int i = 0; i < n && kind == RELU; i++) y[i] = x[i] > 0 ? x[i] : 0;
     for (int i = 0; i < n && kind == GELU; i++)
@@ -671,6 +674,7 @@ PER_CPU(activation_forward, (real *y, const real *x, Activation kind, int n),
 
 // ReLU: dx = dy where x > 0. GELU: dx = dy (s + x s (1 - s) z'). Overwrites d (n), which
 // comes as dy and leaves as dx, and y (n): computing y again is cheaper than keeping it.
+// lab 1
 ANY activation_backward_any(real *y, real *d, const real *x, Activation kind, int n) {
     for (int i = 0; i < n && kind == RELU; i++) {
         y[i] = x[i] > 0 ? x[i] : 0;
@@ -704,6 +708,7 @@ INLINE real largest(const real *p, int n) {
 // Each of N rows of p, n long and `row` apart, becomes e^(scale p) / sum. The maximum is
 // subtracted first: e^89 is more than a float can hold. total (N), if not NULL, receives
 // the logarithm of each row's sum of e^(scale p).
+// lab 1
 ANY softmax_any(real *p, size_t row, int N, int n, real scale, real *total) {
     for (int r = 0; r < N; r++, p += row) {
         const real most = largest(p, n);
@@ -720,6 +725,7 @@ PER_CPU(softmax, (real *p, size_t row, int N, int n, real scale, real *total),
         (p, row, N, n, scale, total))
 
 // forward: p = softmax(scale x); so dx = scale p (dp - sum of p dp), which replaces dp.
+// lab 3
 ANY softmax_backward_any(real *dp, const real *p, size_t row, int N, int n, real scale) {
     for (int r = 0; r < N; r++, dp += row, p += row) {
         real sum = 0;
@@ -734,6 +740,7 @@ PER_CPU(softmax_backward,
 
 // loss (N) in nats = -ln p[target] = ln(sum of e^logit) - logit[target]. Overwrites the
 // logits (N,V) with the probabilities.
+// lab 1
 static void cross_entropy_forward(real *loss, real *logits, const int *targets, int N,
                                   int V) {
     for (int r = 0; r < N; r++) loss[r] = -logits[(size_t)r * V + targets[r]];
@@ -746,6 +753,7 @@ static void cross_entropy_forward(real *loss, real *logits, const int *targets, 
 
 // So dlogit = p - (1 at the target). Overwrites p (N,V) with the gradient; `share` is
 // what one row counts in the mean: 1 / (B T).
+// lab 1
 static void cross_entropy_backward(real *p, const int *targets, real share, int N,
                                    int V) {
     for (int r = 0; r < N; r++, p += V) {
@@ -830,6 +838,7 @@ static size_t attention_work(int room, int D) { // reals of scratch that one thr
 
 // P (n,room) = softmax(Q Kt / sqrt(D)): queries t0 to t0 + n - 1 of one head against the
 // keys 0 to t0 + n - 1. q (n,.) has rows of 3C, kt (D,room) are the keys, turned.
+// lab 2
 static void attention_weights(real *P, const real *q, const real *kt, int t0, int n,
                               int D, int C, int room) {
     const real scale = 1 / root((real)D);
@@ -846,6 +855,7 @@ static void attention_weights(real *P, const real *q, const real *kt, int t0, in
 // `from` on are computed, the keys and values before are those of earlier calls. That is
 // the KV cache. p, if not NULL, receives the weights (H,room,room) of the computed rows.
 // Heads with off[h] put out 0.
+// lab 2
 static void attention_forward(real *out, real *kt, real *p, real *work, const real *qkv,
                               const char *off, int B, int T, int from, int room, int C,
                               int H) {
@@ -877,6 +887,7 @@ static void attention_forward(real *out, real *kt, real *p, real *work, const re
 // A key at s is touched by every query t >= s: its gradient is a sum over all of these.
 // P is computed again: T x T numbers per head and layer would not stay in the cache.
 // Overwrites dqkv (B*T,3C).
+// lab 3
 static void attention_backward(real *dqkv, real *work, const real *dout, const real *qkv,
                                const real *kt, int B, int T, int room, int C, int H) {
     const int D = C / H;
@@ -1209,6 +1220,7 @@ static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *
 }
 
 // One reading of the stream and one addition to it. Returns the stream that goes on.
+// lab 4
 static const real *sublayer_forward(const Model *m, Acts *a, int l, bool attends,
                                     const real *x, Span s) {
     const Norm norm = attends ? m->layer[l].norm1 : m->layer[l].norm2;
@@ -1231,6 +1243,7 @@ static const real *sublayer_forward(const Model *m, Acts *a, int l, bool attends
 // forward, pre-norm: out = x + f(norm(x)); so dx = dout + norm'(f'(dout)). forward,
 // post-norm: out = norm(x + f(x)); so with ds = norm'(dout), dx = ds + f'(ds). The
 // gradient of the stream comes in and goes out as a->dx.
+// lab 4
 static void sublayer_backward(const Model *m, Acts *a, int l, bool attends, Span s) {
     const Norm norm = attends ? m->layer[l].norm1 : m->layer[l].norm2;
     const Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
@@ -1726,6 +1739,7 @@ static int descending(const void *a, const void *b) {
 
 // Draws a token. temperature 0: the likeliest, the smaller id on a tie. top_k 0: all may
 // come. Overwrites the logits (V) with the probabilities; sorted (V) is scratch.
+// lab 5
 static int draw(real *logits, real *sorted, int V, double temperature, int top_k,
                 Random *r) {
     int best = 0;
@@ -2451,6 +2465,7 @@ static void draw_repeated(int *ids, int N, int V, int *deck, Random *r) {
 // score (3,count) += share x each head's attention, in the second half, to what came
 // after the earlier occurrence of this character (Olsson et al. 2022 call heads that do
 // so induction heads), to the position before, and to position 0.
+// lab 6
 static void score_heads(const Acts *a, real *score, int count, int N, real share) {
     for (int i = 0; i < count; i++)
         for (int t = N + 1; t < 2 * N; t++) {
@@ -2578,6 +2593,7 @@ static size_t adapted(const Model *m, int i) {
 }
 
 // W = W0 + s A B, with s = alpha/R
+// lab 7
 static void adapter_forward(Model *m, const Adapter *d) {
     const int C = m->c.dim, R = d->rank;
     for (size_t j = 0; j < d->p.size; j++) d->scaled[j] = d->p.w[j] * d->alpha / R;
@@ -2592,6 +2608,7 @@ static void adapter_forward(Model *m, const Adapter *d) {
 
 // forward: W = W0 + s A B; so dA += s dW Bt, dB += s At dW. dW stands in the model's g;
 // what its backward pass found for all other tensors is thrown away. Clears g.
+// lab 7
 static void adapter_backward(Model *m, Adapter *d) {
     const int C = m->c.dim, R = d->rank;
     for (int i = 0; i < 2 * m->c.layers; i++) {
