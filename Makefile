@@ -7,6 +7,8 @@
 # make figures      the pictures in figures/, drawn again from fixed seeds; about eight minutes
 # make ablation     what each head of MODEL is worth; make induction, scaling, cache: see tests/
 # make mutants      breaks gpt.c in dozens of ways and looks whether a test notices
+# make tutorial-output    runs every command of tutorial.md and writes what came out; tutorial-excerpts: its
+#                   code from gpt.c; make tutorial-slow: checks the commands that take long, too
 # make matrix       compilers, standards, machines; make fuzz, make faults: hostile files, bad luck
 # make clean        removes build/
 #
@@ -67,6 +69,10 @@ build/flags: always
 test: always
 	@CC="$(CC)" ./test.sh $(ARGS)
 
+# One's own copy of gpt.c: `cp gpt.c mine.c`, change it, `make build/mine`.
+build/%: %.c build/flags
+	$(CC) -O3 $(CFLAGS) $(FLAGS) $< -o $@ $(LDLIBS)
+
 bench: build/bench
 	@build/bench $(ARGS)
 
@@ -94,6 +100,12 @@ cache: build/flags
 
 figures: build/gpt build/ngram build/stories always
 	@sh figures/make.sh $(ARGS)
+
+tutorial-slow: always
+	@SLOW=1 CC="$(CC)" ./test.sh tutorial
+
+tutorial-output tutorial-excerpts: always
+	@CC="$(CC)" sh tests/tutorial.sh `echo $@ | sed 's/.*-//'`
 
 mutants: always
 	@CC="$(CC)" sh tests/mutants.sh $(ARGS)

@@ -157,7 +157,7 @@ all() {
     script makefile
     script reader
     script parity
-    for other in inside fetch draw stories tutorial; do
+    for other in inside fetch draw stories tutorial tutorial-sample; do
         if [ -f "tests/$other.c" ]; then
             c "$other-c" $other 1
             c "$other-double" $other 1 -DREAL=double

@@ -13,7 +13,7 @@
 #       any table; text is written into the cells, cells whose mark is 1 are underlined;
 #       root=1 shades by the square root of the value, which shows more of the small ones
 #
-# Every kind takes -v xlabel= and -v ylabel=; lines and bars take -v names='a,b' as well.
+# Every kind takes -v xlabel=, -v ylabel= and -v desc=, for screen readers; lines and bars take -v names='a,b' as well.
 # CSV: a header, then one record a line; fields may be "quoted, like this", "" is a quote.
 #
 # Each record goes to take_lines, take_bars or take_heat, which checks and keeps it. Then
@@ -169,6 +169,15 @@ function ramp(stops,    s, k, t, i, c, css) {
     return css
 }
 
+# For those who hear the page: what kind of picture, of what.
+function description(    i, s) {
+    s = kind == "lines" ? "Line chart" : kind == "bars" ? "Bar chart" : "Heat map"
+    if (NS) for (i = 1; i <= NS; i++) s = s (i > 1 ? ", " : " of ") NAME[i]
+    if (ylabel != "") s = s "; " (kind == "heat" ? "rows: " : "upwards: ") ylabel
+    if (xlabel != "") s = s "; " (kind == "heat" ? "columns: " : "to the right: ") xlabel
+    return s "."
+}
+
 # Colours for light pages, then those that differ on dark ones. A card lies behind it all, so
 # that a viewer which ignores the second half shows a light card, not dark text on a dark page.
 function finish(height,    i, size) {
@@ -176,7 +185,8 @@ function finish(height,    i, size) {
     put(24, 34, "t", clip(title, int((W - 48) / 0.56 / size)), size)
     print "<svg xmlns='http://www.w3.org/2000/svg' width='" r(W) "' height='" r(height) \
         "' viewBox='0 0 " r(W) " " r(height) "' role='img'>"
-    print "<title>" escape(title) "</title>\n<style>"
+    print "<title>" escape(title) "</title>"
+    print "<desc>" escape(desc != "" ? desc : description()) "</desc>\n<style>"
     print "svg{font:12.5px -apple-system,'Segoe UI',Helvetica,Arial,sans-serif}text{fill:#1f2328}"
     print ".m{text-anchor:middle}.e{text-anchor:end}.t{font-weight:600}.q{fill:#57606a}"
     print ".k{font-family:ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace}"
