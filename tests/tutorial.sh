@@ -4,7 +4,7 @@
 #     ./test.sh tutorial             as a test; SLOW=1 runs the slow fences too, STATIC=1 runs no command
 #     sh tests/tutorial.sh output    runs everything and writes what came out into the fences (make tutorial-output)
 #     sh tests/tutorial.sh excerpts  writes into the c fences what gpt.c has now (make tutorial-excerpts)
-#     TUTORIAL="a.md b.md"           other files, as one book; then chapters may be missing
+#     TUTORIAL="/x/a.md /x/b.md"     other files, as one book; then chapters may be missing
 #
 # What the book must keep to:
 # - `## N. Title` for every banner `// N. Title` of gpt.c, in its order; then appendices without a number. A
@@ -25,11 +25,13 @@
 # - Pictures exist, are well-formed and carry title and desc; links to headings and files lead somewhere.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-: "${root:=$(pwd)}" "${GPT:=$root/gpt.c}" "${CC:=cc}" "${TUTORIAL:=}" "${SLOW:=}" "${STATIC:=}" "${MAKE:=make}"
+here=$(pwd)
+: "${root:=$here}" "${GPT:=$root/gpt.c}" "${CC:=cc}" "${TUTORIAL:=}" "${SLOW:=}" "${STATIC:=}" "${MAKE:=make}"
 mode=${1:-check} whole=1
 LC_ALL=C
+OMP_WAIT_POLICY=passive
 unset MAKEFLAGS MFLAGS MAKELEVEL 2> /dev/null
-export LC_ALL CC
+export LC_ALL OMP_WAIT_POLICY CC
 if [ -n "$TUTORIAL" ]; then whole=0; else TUTORIAL=$root/tutorial.md; fi
 for file in $TUTORIAL; do
     if [ ! -f "$file" ]; then
@@ -59,4 +61,4 @@ if timeout 5 true 2> /dev/null; then limit='timeout 1200'; fi
 # shellcheck disable=SC2086
 awk -v mode="$mode" -v whole=$whole -v source="$GPT" -v root="$root" -v work="$work" -v book="$book" \
     -v slow="$SLOW" -v xmllint="$xmllint" -v limit="$limit" -v cc="$CC" \
-    -f "$root/tests/tutorial.awk" $TUTORIAL
+    -f "$here/tests/tutorial.awk" $TUTORIAL
