@@ -131,14 +131,19 @@ function begin_fence(i, info, indent, marks,    n, word, k, w) {
 
 # ---- prose: headings, links, exercises ----
 
-function heading(s,    slug) {
+function heading(s,    name) {
     sub(/^#+ +/, "", s)
     HEADING[CHAPTER] = HEADING[CHAPTER] "|" s "|"
-    slug = tolower(s)
-    gsub(/[]!"#$%&'()*+,.\/:;<=>?@[\\^`{|}~]/, "", slug)
-    gsub(/ /, "-", slug)
-    if (slug in ANCHOR) slug = slug "-" (ANCHOR[slug]++)
-    ANCHOR[slug] = 1
+    name = slug(s)
+    if (name in ANCHOR) name = name "-" (ANCHOR[name]++)
+    ANCHOR[name] = 1
+}
+
+function slug(s) { # what GitHub makes of a heading
+    s = tolower(s)
+    gsub(/[]!"#$%&'()*+,.\/:;<=>?@[\\^`{|}~]/, "", s)
+    gsub(/ /, "-", s)
+    return s
 }
 
 function prose(i, s,    label, target, picture, rest) {
@@ -212,6 +217,8 @@ function check_answers(    label, i) {
 }
 
 function check_links(    i, file, anchor, note) {
+    if (!whole) # a part may point at the other chapters
+        for (i = 1; i <= BANNERS; i++) ANCHOR[slug(BANNER[i] ". " TITLE[BANNER[i]])] = 1
     for (i = 1; i <= LINKS; i++) {
         file = LINK[i]
         count(PICTURE[i] ? "figures" : "links")
