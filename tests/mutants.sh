@@ -42,7 +42,7 @@ mutant layers-double 'no bias' 's/matmul(y, \([k.]*\)O, rows([^)]*), rows(x/matm
 mutant gradients 'tied: the head forgets its half' 's/matmul(dhead, C, rows(dhead, C)/if (!m->c.tie) matmul(dhead, C, rows(dhead, C)/'
 mutant gradients 'tied: the embedding forgets its half' 's/^    embedding_backward(/    if (!m->c.tie) embedding_backward(/'
 mutant layers-double 'embedding gradient: = in place of +=' 's/token\[c\] += dx\[c\]/token[c] = dx[c]/'
-mutant gradients 'positions get no gradient' 's/position\[c\] += dx\[c\]/position[c] += 0 * dx[c]/'
+mutant gradients 'positions get no gradient' 's/C + c\] += dx\[c\]/C + c] += 0 * dx[c]/'
 mutant layers-double 'positions begin at 0 with a cache' 's/(t0 + r % T)/(r % T)/'
 # layer norm
 mutant layers-double 'epsilon outside the root' 's/1 \/ root(squares \/ (real)C + (real)1e-5)/1 \/ (root(squares \/ (real)C) + (real)1e-5)/'
@@ -68,7 +68,7 @@ mutant layers-double 'weight decay in the gradient (L2)' 's/const real d = g\[i\
 mutant layers-double 'no clipping' 's/norm > constant.clip ?/norm < 0 ?/'
 mutant layers-double 'gradients are not cleared' 's/^        g\[i\] = 0;/        g[i] *= 1;/'
 mutant layers-double 'no warm-up' 's/step < o->warmup ?/step < 0 ?/'
-mutant text 'targets not shifted' 's/y\[b \* T + t\] = s.at\[start + (size_t)t + 1\]/y[b * T + t] = s.at[start + (size_t)t]/'
+mutant text 'targets not shifted' 's/\(y\[.*T + t\] = s.at\[start + (size_t)t\) + 1\]/\1]/'
 mutant text 'the last window is never drawn' 's/(double)(s.n - (size_t)T)/(double)(s.n - (size_t)T - 1)/'
 mutant model-double 'evaluation forgets the short window' 's/if (last) {/if (0 * last) {/'
 mutant model-double 'micro-batches: only the last counts' 's/i < n; i++) sum += lane(a, i)->sum;/i < n; i++) sum = lane(a, i)->sum;/'
@@ -100,9 +100,10 @@ mutant errors 'errors exit with 0' 's/^    EXIT(status);/    EXIT(0 * status);/'
 mutant signals 'signals are not handled' 's/signal(SIGTERM, on_signal)/signal(SIGTERM, SIG_DFL)/'
 mutant reader 'tensors of 1 dimension get 2' 's/if (t->rows) put(s, "%d,", t->rows);/put(s, "%d,", t->rows ? t->rows : 1);/'
 # matrix products
-mutant matmul 'tiles at the edge begin with zeros' 's/tile(beside, width, start ? beside : NULL/tile(beside, width, NULL/'
+mutant matmul 'tiles at the edge begin with zeros' 's/rows(start.at ? beside : NULL, width)/rows(NULL, width)/'
 mutant matmul 'the second slice of k begins anew' 's/k += DEEP, start = rows(c, (int)c_row))/k += DEEP, start = (Matrix){0})/'
-mutant matmul 'the last rows are left out' 's/for (int i = 0, tall; i < M; i += tall)/for (int i = 0, tall; i + 1 < M + (M == 1); i += tall)/'
+mutant matmul 'the last rows are left out' 's/for (int i = whole; i < M; i++)/for (int i = whole; i + 1 < M + (M == 1); i++)/'
+mutant matmul 'a single row skips one in four' 's/y\[3 \* row + j\]/y[2 * row + j]/'
 
 echo "$caught noticed, $missed missed, $stale stale"
 [ $missed = 0 ] && [ $stale = 0 ]
