@@ -36,7 +36,7 @@ enum {
     MAX_SCORES = 8,        // --score may be given several times
     MAX_DEPTH = 200,       // rules within rules
     NESTING = 4,           // remembered texts within one another
-    LETTERS = 3,           // a recalled word counts for at most so many characters
+    LETTERS = 12,          // a recalled word counts for at most so many characters
     SHORTEST = 300,        // stories outside these lengths are drawn again
     LONGEST = 900,
 };
@@ -761,7 +761,8 @@ static void end_word(Page *p) {
     m->printed_at[word.column] = word.start;
     if (!s->wants_recall || decider < 0 || m->rule->is_phrase[word.column]) return;
     int candidates = count_candidates(m, word.column);
-    for (int k = 0; k < LETTERS && isalpha((unsigned char)text[k]); k++) {
+    for (int k = 0; k < LETTERS && text[k] > ' '; k++) {
+        if (!isalnum((unsigned char)text[k])) continue;
         if (!discriminates(m, word.column, text, k)) continue;
         int at = word.start + k;
         s->recalls[s->recall_count++] = (Recall){
@@ -786,7 +787,7 @@ static void typeset(Story *s) {
             p.sentence_ended = false;
         } else if (*c == '~') {
             put_other(&p, '\n');
-        } else if (isalpha((unsigned char)*c)) {
+        } else if (isalnum((unsigned char)*c)) {
             put_letter(&p, c);
         } else {
             put_other(&p, *c);

@@ -51,7 +51,7 @@ between stories "$(wc -l <"$dir/one" | tr -d ' ')" 2000 10000
 between shortest "$($AWK '{ print length($0) }' "$dir/one" | sort -n | sed 1q)" 300 900
 between longest "$($AWK '{ print length($0) }' "$dir/one" | sort -n | sed -n '$p')" 300 900
 between "different words" \
-    "$(tr -cs "A-Za-z" '\n' <data/stories.txt | tr A-Z a-z | sort -u | wc -l | tr -d ' ')" 1000 9999
+    "$(tr -cs "A-Za-z" '\n' <data/stories.txt | tr A-Z a-z | sort -u | wc -l | tr -d ' ')" 1000 99999
 
 # No sentence of 40 characters or more in over 2 percent of the stories.
 tr '\t' ' ' <"$dir/one" | sed 's/\([.!?]"*\) /\1\
@@ -76,7 +76,7 @@ $AWK -F, '
 read -r characters each near wrong <"$dir/recall"
 [ "$wrong" -eq 0 ] || fail "data/recall.csv doesn't fit the text: $wrong characters are wrong"
 between "recall characters" "$characters" 1000 99999
-between "recall characters per story" "$each" 5 99
+between "recall characters per story" "$each" 5 150
 between "percent of them within 200" "$near" 80 100
 
 # The score is what a calculation by hand says: one of four words, then one of two with
