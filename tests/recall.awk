@@ -10,6 +10,7 @@
 #   distance,table,mlp,...        a column is called like its file, without .csv
 #   1-50,...
 #   51-100,... 101-200,... 201+,... all,...
+#   in sight,...       only those whose decider stands in the model's own window
 #
 # On stderr: how many characters each row stands for. Files are joined by offset; where
 # the character is a letter it must agree, so that an old recall.csv is noticed.
@@ -63,6 +64,10 @@ $2 in back {
     }
     sum[file, bucket(back[$2])] += $NF
     sum[file, buckets] += $NF
+    if (back[$2] <= $1 + 1) {                  # the window begins $1 + 1 characters back
+        sight[file] += $NF
+        seen[file]++
+    }
     found[file]++
 }
 
@@ -84,4 +89,10 @@ END {
         print row
         print name[b] ": " count[b] " characters" > "/dev/stderr"
     }
+    row = "in sight"
+    for (f = 2; f <= file; f++) {
+        row = row "," (seen[f] ? sprintf("%.4f", sight[f] / seen[f]) : "")
+        print "in sight of " title[f] ": " seen[f] + 0 " characters" > "/dev/stderr"
+    }
+    print row
 }

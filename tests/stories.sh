@@ -129,12 +129,12 @@ done
 
 # tests/recall.awk joins by offset, sorts into distances, and notices a text that doesn't
 # fit.
-printf 'offset,character,back,candidates,kind\n2,a,50,9,name\n4,b,51,9,name\n5,c,300,9,name\n' \
+printf 'offset,character,back,candidates,kind\n2,a,2,9,name\n4,b,51,9,name\n5,c,300,9,name\n' \
     >"$dir/r.csv"
 printf 'position,offset,character,loss\n0,1,",",9\n1,2,a,1\n2,3,x,9\n3,4,b,2\n0,5,c,6\n' >"$dir/m.csv"
 $AWK -f tests/recall.awk "$dir/r.csv" "$dir/m.csv" "$dir/m.csv" 2>/dev/null | tr '\n' ' ' >"$dir/out"
 [ "$(cat "$dir/out")" = "distance,m,m 1-50,1.0000,1.0000 51-100,2.0000,2.0000 201+,6.0000,6.0000 \
-all,3.0000,3.0000 " ] || fail "recall.awk: $(cat "$dir/out")"
+all,3.0000,3.0000 in sight,1.0000,1.0000 " ] || fail "recall.awk: $(cat "$dir/out")"
 sed 's/^1,2,a/1,2,z/' "$dir/m.csv" >"$dir/z.csv"
 $AWK -f tests/recall.awk "$dir/r.csv" "$dir/z.csv" >/dev/null 2>&1 && fail "recall.awk: wrong text"
 sed 2,3d "$dir/m.csv" >"$dir/z.csv"
