@@ -10,7 +10,9 @@
 # make tutorial-output    runs every command of tutorial.md and writes what came out; tutorial-excerpts: its
 #                   code from gpt.c; make tutorial-slow: checks the commands that take long, too
 # make matrix       compilers, standards, machines; make fuzz, make faults: hostile files, bad luck
-# make clean        removes build/
+# make lab          build/lab/gpt.c: gpt.c without the functions that you write
+# make grade        grades the labs of a class: make grade DIR=submissions
+# make clean        removes build/, all but build/lab
 #
 # CC and CFLAGS are honoured, after -O3: make CC=clang CFLAGS="-O2 -g". OpenMP is found by linking a small
 # program; without it everything works, with one thread.
@@ -119,7 +121,24 @@ fuzz: always
 faults: always
 	@CC="$(CC)" sh tests/faults.sh $(ARGS)
 
+# A starter is never written over: it may hold somebody's work.
+lab: always
+	@mkdir -p build/lab
+	@awk -f tests/lab.awk gpt.c > build/lab/new.c
+	@if [ ! -f build/lab/gpt.c ] || cmp -s build/lab/new.c build/lab/gpt.c; then \
+	    mv build/lab/new.c build/lab/gpt.c; echo "build/lab/gpt.c is yours: write lab 1, then"; \
+	    echo "GPT=build/lab/gpt.c ./test.sh lab 1"; \
+	else rm build/lab/new.c; \
+	    echo "build/lab/gpt.c is there already; to begin anew, move it away" >&2; exit 1; fi
+
+DIR = submissions
+
+grade: always
+	@CC="$(CC)" sh tests/grade.sh "$(DIR)"
+
 clean:
-	rm -rf build
+	@for f in build/*; do case $$f in build/lab) ;; *) rm -rf "$$f";; esac; done
+	@if [ -d build/lab ]; then echo "build/lab stays: it may hold your work"; \
+	elif [ -d build ]; then rmdir build; fi
 
 always:

@@ -2,6 +2,7 @@
 # ./test.sh               builds and runs every test; the last line counts them
 # ./test.sh NAME ...      those whose name contains NAME; ./test.sh --list shows the names
 # GPT=FILE.c ./test.sh    tests another file in place of gpt.c
+# GPT=FILE.c ./test.sh lab N    grades lab N, see tests/lab.sh
 #
 # A C compiler and make are enough; what needs more (clang, python3, valgrind, PyTorch ...) is
 # skipped and says so. CC, CFLAGS and JOBS (how many at a time) are honoured. A test prints lines
@@ -157,7 +158,7 @@ all() {
     script makefile
     script reader
     script parity
-    for other in inside fetch draw stories tutorial tutorial-sample; do
+    for other in inside fetch draw stories tutorial tutorial-sample labs; do
         if [ -f "tests/$other.c" ]; then
             c "$other-c" $other 1
             c "$other-double" $other 1 -DREAL=double
