@@ -837,7 +837,8 @@ static size_t attention_work(int room, int D) { // reals of scratch that one thr
 }
 
 // P (n,room) = softmax(Q Kt / sqrt(D)): queries t0 to t0 + n - 1 of one head against the
-// keys 0 to t0 + n - 1. q (n,.) has rows of 3C, kt (D,room) are the keys, turned.
+// keys 0 to t0 + n - 1; the weight of a key after the query is 0. q (n,.) has rows of 3C,
+// kt (D,room) are the keys, turned.
 // lab 2
 static void attention_weights(real *P, const real *q, const real *kt, int t0, int n,
                               int D, int C, int room) {
@@ -1219,7 +1220,9 @@ static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *
     linear_backward(din, a->g, a->wt, a->dfc, in, m->p.w, k->fc, N);
 }
 
-// One reading of the stream and one addition to it. Returns the stream that goes on.
+// One reading of the stream x and one addition to it, for the rows of the span. Keeps x,
+// x + f(...), the norm's output, mean and scale for the backward. Returns the stream that
+// goes on: the sum (pre-norm) or the norm's output (post-norm).
 // lab 4
 static const real *sublayer_forward(const Model *m, Acts *a, int l, bool attends,
                                     const real *x, Span s) {
@@ -2464,7 +2467,8 @@ static void draw_repeated(int *ids, int N, int V, int *deck, Random *r) {
 
 // score (3,count) += share x each head's attention, in the second half, to what came
 // after the earlier occurrence of this character (Olsson et al. 2022 call heads that do
-// so induction heads), to the position before, and to position 0.
+// so induction heads), to the position before, and to position 0. a->p is (count,2N,2N);
+// a position of the second half counts from N + 1 on, the first whose past repeats.
 // lab 6
 static void score_heads(const Acts *a, real *score, int count, int N, real share) {
     for (int i = 0; i < count; i++)
@@ -2592,7 +2596,7 @@ static size_t adapted(const Model *m, int i) {
     return m->layer[i / 2].qkv.w + (size_t)(i % 2) * 2 * m->c.dim;
 }
 
-// W = W0 + s A B, with s = alpha/R
+// W = W0 + s A B, with s = alpha/R. Leaves s A and s B in d->scaled for the backward.
 // lab 7
 static void adapter_forward(Model *m, const Adapter *d) {
     const int C = m->c.dim, R = d->rank;
