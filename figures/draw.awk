@@ -173,7 +173,7 @@ function ramp(stops,    s, k, t, i, c, css) {
 function description(    i, s) {
     s = kind == "lines" ? "Line chart" : kind == "bars" ? "Bar chart" : "Heat map"
     if (NS) for (i = 1; i <= NS; i++) s = s (i > 1 ? ", " : " of ") NAME[i]
-    if (ylabel != "") s = s "; " (kind == "heat" ? "rows: " : "upwards: ") ylabel
+    if (ylabel != "") s = s "; " (kind == "heat" ? "rows: " : kind == "bars" ? "lengths: " : "upwards: ") ylabel
     if (xlabel != "") s = s "; " (kind == "heat" ? "columns: " : "to the right: ") xlabel
     return s "."
 }

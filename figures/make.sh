@@ -1,18 +1,19 @@
 #!/bin/sh
-# make.sh: makes the pictures in figures/, from fixed seeds; about eight minutes of one core.
+# make.sh: makes the pictures in figures/, from fixed seeds; about ten minutes of one core.
 #
-#     figures/make.sh [NAME...]    all by default: loss attention lens heads scaling cache recall
-#                                  temperature
+#     figures/make.sh [NAME...]    all of $pictures by default
 #
 # Works in build/figures and copies every picture that came out well to figures/. Trained models stay
 # there, and are used again while they are newer than the program and the text. QUICK=1 trains for a
 # few steps only, to try this script out: it works in build/figures-quick and copies nothing.
 # A picture whose numbers cannot be had is skipped, with a word why; then the exit status is 1.
-# shellcheck disable=SC2015,SC2086,SC2317
+# shellcheck disable=SC2015,SC2030,SC2031,SC2046,SC2086,SC2317
 cd "$(dirname "$0")/.." || exit 1
 : "${gpt:=build/gpt}" "${MAKE:=make}"
 export gpt
 text=data/stories.txt work=build/figures missing=0
+pictures='loss attention lens heads scaling cache recall temperature'
+pictures="$pictures norm positions sinusoids tables tile stream overfit"
 long=${QUICK:+20} every=${QUICK:+10} # steps, and steps between evaluations, if they are to be few
 if [ -n "${QUICK:-}" ]; then work=build/figures-quick; fi
 mkdir -p $work || exit 1
@@ -174,11 +175,117 @@ temperature() {
         -v x=temperature -v y=known -v ylabel="% of the words that occur in $text, by temperature" $work/temperature.csv
 }
 
-if [ $# = 0 ]; then set -- loss attention lens heads scaling cache recall temperature; fi
+# curves RUN...: the picture with the losses of these runs, called $names, under $title
+curves() {
+    files=''
+    for name; do files="$files $work/$name.csv"; done
+    draw "$picture" -v kind=lines -v x=step -v y=valid -v title="$title" -v names="$names" \
+        -v hline="letter frequencies $(second unigram "$work/$1.txt")" \
+        -v xlabel="training steps of 2,048 characters" -v ylabel="loss on validation stories, nats per character" $files
+}
+
+norm() {
+    for how in pre post; do
+        train norm-$how 500 50 --norm $how --layers 6 --heads 4 --dim 64 || { skip norm "no model"; return; }
+    done
+    title="Six layers: layer norm before each sub-layer, or after it" names="before (pre),after (post)"
+    curves norm-pre norm-post
+}
+
+# changed NAME FROM TO: the program $work/NAME, of gpt.c with FROM, which stands there once, become TO
+changed() {
+    if [ -n "$(find "$work/$1" -newer gpt.c 2> /dev/null)" ]; then return; fi
+    awk -v from="$2" -v to="$3" '{ at = index($0, from)
+        if (at) { $0 = substr($0, 1, at - 1) to substr($0, at + length(from)); n++ }
+        print } END { exit n != 1 }' gpt.c > $work/$1.c &&
+        ${CC:-cc} -O3 ${CFLAGS:-} $(cat build/openmp) $work/$1.c -o $work/$1 -lm
+}
+
+positions() {
+    changed full "(real)(0.1 * (" "(real)(1.0 * (" || { skip positions "cannot change gpt.c"; return; }
+    for how in sin full learned none; do
+        if [ $how = full ]; then set -- $work/full sin; else set -- "$gpt" $how; fi
+        (gpt=$1; train positions-$how 600 50 --pos $2 --layers 2 --heads 4 --dim 64) ||
+            { skip positions "no model"; return; }
+    done
+    title="Four ways to tell the model where a character stands"
+    names="sinusoids (a tenth),sinusoids (in full),learned,none"
+    curves positions-sin positions-full positions-learned positions-none
+}
+
+# The table itself, sines and cosines apart: side by side they are stripes.
+sinusoids() {
+    awk 'BEGIN { print "part,position,pair,value"
+        for (c = 0; c < 2; c++) for (t = 0; t < 64; t++) for (pair = 0; pair < 32; pair++) {
+            angle = t / exp(log(10000) * pair / 32)
+            printf "%s,%d,%d,%.4f\n", (c ? "odd channels: cosine" : "even channels: sine"), t, pair,
+                (c ? cos(angle) : sin(angle))
+        } }' > $work/sinusoids.csv
+    draw sinusoids -v kind=heat -v row=position -v col=pair -v value=value -v panel=part -v xlabel="pair of channels" \
+        -v title="Sinusoids: every pair of channels turns at a speed of its own" $work/sinusoids.csv
+}
+
+tables() {
+    mlp && ${CC:-cc} -O3 ${CFLAGS:-} $(cat build/openmp) tests/tables.c -o build/tables -lm &&
+        build/tables $work/mlp.safetensors --data $text > $work/tables.csv ||
+        { skip tables "no model, or tests/tables.c failed"; return; }
+    draw tables -v kind=heat -v root=1 -v row=last -v rowlabel=last_char -v col=next -v collabel=next_char \
+        -v value=chance -v panel=part -v ylabel="after this" -v xlabel="comes this" \
+        -v title="What follows which character: counted in the text, and learned by the MLP" $work/tables.csv
+}
+
+# The plain loop against the tile, one thread: build/bench is stopped after the product we ask for.
+tile() {
+    "$MAKE" -s build/bench > $work/make.txt 2>&1 || { skip tile "build/bench failed"; return; }
+    for path in plain sse avx2 avx512 plain sse avx2 avx512; do # what this CPU lacks prints nothing
+        OMP_NUM_THREADS=1 build/bench --matmul $path 2> /dev/null | awk -v path=$path '
+            $1 == "matmul" && $2 == "1024x128x512" { print path, $4; exit }'
+    done | awk 'BEGIN { print "path,gflops"; name["plain"] = "the plain loop"; name["sse"] = "tile, vectors of 16 bytes"
+            name["avx2"] = "tile, 32 bytes (AVX2)"; name["avx512"] = "tile, 64 bytes (AVX-512)" }
+        !best[$1]++ { order[++n] = $1 } # the better of two
+        $2 > most[$1] { most[$1] = $2 }
+        END { for (i = 1; i <= n; i++) print "\"" name[order[i]] "\"," most[order[i]] }' > $work/tile.csv
+    draw tile -v kind=bars -v x=path -v y=gflops -v title="The plain loop against the tile, one thread" \
+        -v ylabel="billion operations per second, 1024x128 by 128x512 (on the machine that drew this)" $work/tile.csv
+}
+
+# How long the vector on the stream is, layer by layer, in untrained models of 24 layers: with the second
+# matrix of every branch scaled by 1/sqrt(2L), and without.
+stream() {
+    changed unscaled "deep = 0.02 / sqrt(2.0 * c.layers)" "deep = 0.02" ||
+        { skip stream "cannot change gpt.c"; return; }
+    head -n 400 $text > $work/some.txt
+    for how in scaled unscaled; do
+        program=$gpt
+        if [ $how = unscaled ]; then program=$work/unscaled; fi
+        "$program" train --data $work/some.txt --layers 24 --heads 4 --dim 64 --steps 1 --lr 0 --seed 1 \
+            --out $work/$how.safetensors > $work/$how.txt &&
+            "$program" trace $work/$how.safetensors --prompt "Once upon a time" > $work/$how-trace.txt ||
+            { skip stream "gpt failed"; return; }
+        awk 'BEGIN { print "layer,length" } $1 == "layer" { layer = $2 + ($3 == "MLP" ? 1 : 0.5) }
+            /stream after/ { print layer "," $NF }' $work/$how-trace.txt > $work/stream-$how.csv
+    done
+    draw stream -v kind=lines -v x=layer -v y=length -v names="with 1/sqrt(2L),without" \
+        -v title="The stream of an untrained model grows with every layer" -v xlabel="layers passed (of L = 24)" \
+        -v ylabel="length of the vector at the last position" $work/stream-scaled.csv $work/stream-unscaled.csv
+}
+
+# 50 KB of stories are soon known by heart. Validation: the same stories as everywhere else.
+overfit() {
+    awk '{ n += length($0) + 1; print } n > 50000 && /^<[|]endoftext/ { exit }' $text > $work/few.txt
+    awk '/^<[|]endoftext/ { story++ } story > 2950 && story < 3030' $text > $work/unseen.txt
+    (text=$work/few.txt; train overfit 1000 50 --valid $work/unseen.txt --layers 3 --heads 3 --dim 96) ||
+        { skip overfit "no model"; return; }
+    draw overfit -v kind=lines -v x=step -v y=train,valid -v names="the 50 KB it trains on,stories it never saw" \
+        -v title="By heart: training on 50 KB of stories" -v xlabel="training steps of 2,048 characters" \
+        -v ylabel="nats per character" $work/overfit.csv
+}
+
+if [ $# = 0 ]; then set -- $pictures; fi
 for picture; do
-    case $picture in
-    loss | attention | lens | heads | scaling | cache | recall | temperature) $picture ;;
-    *) skip "$picture" "there is no such picture" ;;
+    case " $pictures " in
+    *" $picture "*) $picture ;;
+    *) skip "$picture" "there is no such picture; there are: $pictures" ;;
     esac
 done
 exit $missing

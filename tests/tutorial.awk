@@ -202,7 +202,8 @@ function check_headings(    i, j, k, h, n, at) {
     for (i = 1; i <= NCHAPTERS; i++)
         for (k = at = 0; ++k <= n; at = j) {
             j = index(HEADING[CHAPTERS[i]], "|" h[k] "|")
-            if (j <= at) fault("headings", CHAPTER_LINE[CHAPTERS[i]], "the chapter lacks '### " h[k] "', or not in its place")
+            if (j <= at) fault("headings", CHAPTER_LINE[CHAPTERS[i]],
+                "the chapter lacks '### " h[k] "', or not in its place")
         }
     if (!whole) return
     for (i = 1; i <= BANNERS; i++)
