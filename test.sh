@@ -158,6 +158,9 @@ all() {
     script makefile
     script reader
     script parity
+    script interchange
+    script hostile
+    script faults
     for other in inside fetch draw stories tutorial tutorial-sample labs; do
         if [ -f "tests/$other.c" ]; then
             c "$other-c" $other 1

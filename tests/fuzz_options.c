@@ -1,16 +1,12 @@
 // fuzz_options.c: libFuzzer feeds the command line: the first word is the command, the others, one
 // per line, its arguments. What is accepted must be within its range.
-#include "test.h"
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static char *words[64], *text;
     static Options o;
     static const Command *c;
     static int n;
-    static bool is_quiet;
-    if (!is_quiet && !freopen("/dev/null", "w", stderr)) abort();
-    is_quiet = true;
     text = malloc(size + 1);
     memcpy(text, data, size), text[size] = 0;
     n = 0;
@@ -23,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         c = find_command(words[0]);
         parse(&o, c, n - 1, words + 1);
         if (!o.c.hidden) o.c.hidden = 4 * o.c.dim;
-        check_shape(&o.c, usage);
+        check_shape(&o.c);
         choose_path(o.matmul);
         test_catches = 0;
         for (int i = 0; i < OPTIONS; i++) {
@@ -45,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (o.c.dim % o.c.heads) abort();
     }
     test_catches = 0;
+    fuzz_clean();
     free(text);
     return 0;
 }

@@ -1,25 +1,16 @@
 // fuzz_text.c: libFuzzer feeds the text reader. Whatever is accepted must come back as the same
-// characters, and the split must lose none.
-#include "test.h"
-#include <unistd.h>
+// characters in the same order, and the split must lose none.
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static char file[64];
     static Vocab v;
     static Corpus c;
-    if (!*file) {
-        if (!freopen("/dev/null", "w", stderr)) abort();
-        sprintf(file, "/tmp/fuzz-text-%ld", (long)getpid());
-    }
-    FILE *f = fopen(file, "wb");
-    if (!f) abort();
-    fwrite(data, 1, size, f);
-    fclose(f);
+    const char *name = fuzz_name("text");
+    fuzz_write(name, data, size);
     v = (Vocab){0};
     test_catches = 1;
     if (!setjmp(test_jump)) {
-        c = read_corpus(file, NULL, &v);
+        c = read_corpus(name, NULL, &v);
         test_catches = 0;
         const size_t n = c.train.n + c.valid.n - 1;
         if (n != c.characters + c.stories + 1 || c.characters > size) abort();
@@ -29,14 +20,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             if (c.tokens[i] >= v.V) abort();
             if (c.tokens[i] == v.V - 1) continue;
             char utf8[5];
-            int length = encode(v.points[c.tokens[i]], utf8);
-            const uint8_t *at = data + used; // every character is found further on in the file
+            size_t length = (size_t)encode(v.points[c.tokens[i]], utf8);
+            // every character is found further on in the file
             while (used + length <= size && memcmp(data + used, utf8, length)) used++;
             if (used + length > size) abort();
-            (void)at, used += length;
+            used += length;
         }
         corpus_free(&c), vocab_free(&v);
+        if (fuzz_blocks) abort();
     }
     test_catches = 0;
+    fuzz_clean();
     return 0;
 }

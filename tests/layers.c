@@ -158,7 +158,9 @@ static void layer_norm(void) {
                     slopes(dgain_, r.gain, C, ref_norm, &r);
                     slopes(dbias_, r.bias, C, ref_norm, &r);
                 }
-                CLOSE_ALL(dx, dx_, N * C, slope_tolerance);
+                // one channel: all cancels but rounding, where the compiler fuses a product and
+                // a sum, as on ARM; times 1 / sqrt(epsilon) = 316
+                CLOSE_ALL(dx, dx_, N * C, C > 1 ? slope_tolerance : 1e-3);
                 CLOSE_ALL(dgain, dgain_, C, slope_tolerance);
                 CLOSE_ALL(dbias, dbias_, C, slope_tolerance);
                 free(x), free(gain), free(y), free(mean), free(scale), free(dy), free(dx);

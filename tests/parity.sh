@@ -1,46 +1,65 @@
-# parity.sh: PyTorch computes the same cross-entropy from our checkpoints, for every kind of model.
-# Needs the reference implementation in ../shared/peers and a python3 that has torch.
+# parity.sh: the lines of Python in README.md open our checkpoints, and a forward pass of a few lines
+# of numpy, in double, gives every token of a text the loss that gpt gives it: for every kind of model.
 . "$root/tests/lib.sh"
-peer=$root/../shared/peers/torch_gpt.py
-[ -f "$peer" ] || { echo 'skipped: ../shared/peers/torch_gpt.py is not there'; exit 77; }
-python=
-for candidate in python3 /usr/bin/python3; do
-    if "$candidate" -c 'import torch' > /dev/null 2>&1; then python=$candidate; break; fi
-done
-[ "$python" ] || { echo 'skipped: no python3 with torch'; exit 77; }
+. "$root/tests/python.sh"
+find_python numpy
 make_text text.txt 60
+python_of_readme
 
-# the validation part as ids: characters in ascending order, then the end-of-text token
-cat > all.py <<'PYTHON'
-import contextlib, importlib.util, io, re, sys, types
-spec = importlib.util.spec_from_file_location("peer", sys.argv[1])
-peer = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(peer)
-stories = [s.strip("\n") for s in open("text.txt").read().split("<|endoftext|>")]
-vocab = sorted(set("".join(stories)))
-ids = [len(vocab)]
-for story in stories[len(stories) - len(stories) // 10:]: ids += [vocab.index(c) for c in story] + [len(vocab)]
-T, bad = 16, 0
-for line in open("models"):
-    file, loss, double, *name = line.split()
-    total = 0
-    for at in range(0, len(ids) - 1, T): # windows that follow each other
-        window = ids[at:at + T + 1]
-        a = types.SimpleNamespace(file=file, tokens=window, heads=2, norm="pre", act="gelu", context=T + 1, double=double == "1")
-        if len(window) > T: # the reference cuts at its table of positions: one window, then its last target
-            a.tokens, target = window[:T], window[T]
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said): peer.parity(a)
-        text = said.getvalue()
-        n = len(a.tokens) - 1
-        if n: total += n * float(re.search(r"^loss (.*)$", text, re.M)[1])
-        if len(window) > T:
-            logits = peer.torch.tensor([float(x) for x in re.search(r"^logits (.*)$", text, re.M)[1].split()]).double()
-            total -= float(logits.log_softmax(-1)[target])
-    theirs = total / (len(ids) - 1)
-    if abs(theirs - float(loss)) < 1e-4: print("ok", *name)
-    else: print("FAIL", *name, f": gpt {loss}, torch {theirs:.6f}"); bad = 1
+cat > forward.py <<'PYTHON'
+import csv, sys, numpy as np
+from checkpoint import encode, read
+
+def norm(x, w, name):
+    x = x - x.mean(-1, keepdims=True)
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * w[name + ".weight"] + w[name + ".bias"]
+
+def logits(w, about, ids):
+    w = {name: a.astype(float) for name, a in w.items()}
+    H, post = int(about["n_head"]), about["norm"] == "post"
+    act = (lambda x: np.maximum(x, 0)) if about["act"] == "relu" else \
+        (lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))))
+    linear = lambda x, name: x @ w[name + ".weight"] + w[name + ".bias"]
+    def attention(x, name):
+        T, C = x.shape
+        q, k, v = linear(x, name + ".c_attn").reshape(T, 3, H, C // H).transpose(1, 2, 0, 3)
+        p = q @ k.transpose(0, 2, 1) / np.sqrt(C // H) + np.triu(np.full((T, T), -np.inf), 1)
+        p = np.exp(p - p.max(-1, keepdims=True))
+        return linear((p / p.sum(-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(T, C), name + ".c_proj")
+    mlp = lambda x, name: linear(act(linear(x, name + ".c_fc")), name + ".c_proj")
+    x = w["transformer.wte.weight"][ids]
+    if "transformer.wpe.weight" in w: x = x + w["transformer.wpe.weight"][:len(ids)]
+    for l in range(int(about["n_layer"])):
+        at = f"transformer.h.{l}."
+        parts = ((".ln_1", attention, "attn"), (".ln_2", mlp, "mlp"))[about["model"] == "mlp":]
+        for ln, f, name in parts:
+            x = norm(x + f(x, at + name), w, at + ln[1:]) if post else x + f(norm(x, w, at + ln[1:]), at + name)
+    if not post: x = norm(x, w, "transformer.ln_f")
+    return x @ w.get("lm_head.weight", w["transformer.wte.weight"]).T
+
+def losses(w, about, ids): # of every token but the first, in windows that follow each other
+    T, all = int(about["n_ctx"]), []
+    for at in range(0, len(ids) - 1, T):
+        x, y = ids[at:at + T], ids[at + 1:at + T + 1]
+        p = logits(w, about, x[:len(y)])
+        p = p - p.max(-1, keepdims=True)
+        all += list(np.log(np.exp(p).sum(-1)) - p[range(len(y)), y])
+    return np.array(all)
+
+if __name__ == "__main__":
+    bad = False
+    for line in open("models"):
+        file, *name = line.split()
+        weights, about = read(file)
+        stories = open("text.txt", encoding="utf-8").read().rstrip("\n").split("\n<|endoftext|>\n")
+        valid = stories[len(stories) - len(stories) // 10:] # what gpt eval looks at
+        ids = [len(about["vocab"])] + [i for story in valid for i in encode(story, about)[1:]]
+        mine = losses(weights, about, ids)
+        theirs = np.array([float(row[3]) for row in list(csv.reader(open(file + ".csv", encoding="utf-8")))[1:]])
+        worst = abs(mine - theirs).max() if mine.shape == theirs.shape else np.inf
+        print("ok" if worst < 1e-5 else "FAIL", *name, *([] if worst < 1e-5 else [f": losses differ by {worst}"]))
 PYTHON
+
 : > models
 for model in transformer mlp; do
     for pos in sin learned none; do
@@ -49,14 +68,15 @@ for model in transformer mlp; do
                 for tie in yes no; do
                     [ $model = transformer ] || [ $pos = sin ] || continue
                     file=$model-$pos-$norm-$act-$tie
+                    kind="--model $model --pos $pos --norm $norm --act $act --tie $tie"
                     # shellcheck disable=SC2086
-                    "$gpt" train --data text.txt --out $file $small --hidden 64 --model $model --pos $pos --norm $norm --act $act \
-                        --tie $tie --steps 60 --warmup 5 --lr 0.01 --eval-every 60 > out 2> err || FAIL $file 'train'
-                    loss=$("$gpt" eval $file --data text.txt | sed -n 's/^loss \([0-9.]*\) .*/\1/p')
-                    echo "$file ${loss:-0} 0 $model --pos $pos --norm $norm --act $act --tie $tie" >> models
+                    "$gpt" train --data text.txt --out $file $small --hidden 48 $kind --steps 60 --warmup 5 --lr 0.01 \
+                        --eval-every 60 > out 2> err || FAIL $file 'train'
+                    "$gpt" eval $file --data text.txt --tokens $file.csv > out 2> err || FAIL $file 'eval'
+                    echo "$file $kind" >> models
                 done
             done
         done
     done
 done
-"$python" all.py "$peer" 2> err || FAIL 'the reference' "status $?"
+"$python" forward.py 2> err || FAIL 'the forward pass in numpy' "status $?"
