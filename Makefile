@@ -113,7 +113,7 @@ mutants: always
 	@CC="$(CC)" sh tests/mutants.sh $(ARGS)
 
 matrix: always
-	@sh tests/matrix.sh $(ARGS)
+	@sh tests/matrix.sh "$(ARGS)"
 
 fuzz: always
 	@sh tests/fuzz.sh $(ARGS)

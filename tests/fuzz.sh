@@ -29,7 +29,8 @@ if cmp -s "$root/gpt.c" gpt-small.c; then echo 'FAIL: CODE_POINTS is no longer w
 for name in load text options; do
     case $name in *"$chosen"*) ;; *) continue ;; esac
     $clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        -DGPT="\"$root/build/fuzz/gpt-small.c\"" "$root/tests/fuzz_$name.c" -o fuzz-$name -lm 2> said || { echo "FAIL $name: does not compile"; head -n 5 said; bad=1; continue; }
+        -DGPT="\"$root/build/fuzz/gpt-small.c\"" "$root/tests/fuzz_$name.c" -o fuzz-$name -lm 2> said ||
+        { echo "FAIL $name: does not compile"; head -n 5 said; bad=1; continue; }
     mkdir -p corpus-$name
     # what die() leaves behind is freed by fuzz.h; the timeout is long, for a busy machine
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=1 \
@@ -40,7 +41,8 @@ for name in load text options; do
     cover=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' said-$name | tail -n 1)
     rm -f "$TMPDIR"/fuzz-$name-*
     if [ $status = 0 ]; then
-        echo "ok $name: ${runs:-0} executions, ${cover:-0} edges covered, $(ls corpus-$name | wc -l | tr -d ' ') inputs kept, no findings"
+        kept=$(find corpus-$name -type f | grep -c "")
+        echo "ok $name: ${runs:-0} executions, ${cover:-0} edges covered, $kept inputs kept, no findings"
     else echo "FAIL $name: ${runs:-0} executions, see build/fuzz/said-$name"; tail -n 12 said-$name; bad=1; fi
 done
 exit $bad
