@@ -5,7 +5,7 @@
 # make stories      the default corpus again, from its grammar, to build/stories.txt
 # make tinystories  downloads a larger corpus
 # make figures      the pictures in figures/, drawn again from fixed seeds; about ten minutes
-# make ablation     what each head of MODEL is worth; make induction, scaling, cache: see tests/
+# make ablation     what each head of MODEL is worth; make induction, scaling, cache, cost: see tests/
 # make mutants      breaks gpt.c in dozens of ways and looks whether a test notices
 # make tutorial-output    runs every command of tutorial.md and writes what came out; tutorial-excerpts: its
 #                   code from gpt.c; make tutorial-slow: checks the commands that take long, too
@@ -93,6 +93,9 @@ ablation: build/gpt
 
 induction: build/gpt
 	@sh tests/induction.sh $(ARGS)
+
+cost: build/bench
+	@sh tests/cost.sh
 
 scaling: build/gpt
 	@sh tests/scaling.sh $(ARGS)
