@@ -35,6 +35,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -561,6 +562,9 @@ INLINE real e_to(real x) {
     if (sizeof(real) == sizeof(double)) return (real)exp((double)x);
     const float cut = x < -87 ? -87 : x > 88 ? 88 : (float)x;
     float shifted = cut * 1.44269504f + 12582912.0f; // 1.5 * 2^23: adding it rounds
+#if FLT_EVAL_METHOD > 0 // x87 would keep more digits, and so not round
+    shifted = *(volatile float *)&shifted;
+#endif
     float n = shifted - 12582912.0f;
     float r = cut - n * 0.693359375f + n * 2.12194440e-4f; // ln 2 in two parts
     float series = 1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720));
