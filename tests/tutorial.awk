@@ -217,9 +217,12 @@ function check_answers(    label, i) {
         if (!(ANSWERS[i] in EXERCISE)) fault("answers", ANSWER[ANSWERS[i]], ANSWERS[i] " answers nothing")
 }
 
-function check_links(    i, file, anchor, note) {
-    if (!whole) # a part may point at the other chapters
+function check_links(    i, file, anchor, note, n, w) {
+    if (!whole) { # a part may point at the rest
         for (i = 1; i <= BANNERS; i++) ANCHOR[slug(BANNER[i] ". " TITLE[BANNER[i]])] = 1
+        n = split("what-changes-at-scale the-comparison-lab for-teachers glossary answers", w, " ")
+        for (i = 1; i <= n; i++) ANCHOR[w[i]] = 1
+    }
     for (i = 1; i <= LINKS; i++) {
         file = LINK[i]
         count(PICTURE[i] ? "figures" : "links")
