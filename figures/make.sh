@@ -270,10 +270,10 @@ stream() {
         -v ylabel="length of the vector at the last position" $work/stream-scaled.csv $work/stream-unscaled.csv
 }
 
-# 50 KB of stories are soon known by heart. Validation: the same stories as everywhere else.
+# 50 KB of stories are soon known by heart; stories further on are the validation text.
 overfit() {
     awk '{ n += length($0) + 1; print } n > 50000 && /^<[|]endoftext/ { exit }' $text > $work/few.txt
-    awk '/^<[|]endoftext/ { story++ } story > 2950 && story < 3030' $text > $work/unseen.txt
+    awk '/^<[|]endoftext/ { story++ } story > 1000 && story < 1080' $text > $work/unseen.txt
     (text=$work/few.txt; train overfit 1000 50 --valid $work/unseen.txt --layers 3 --heads 3 --dim 96) ||
         { skip overfit "no model"; return; }
     draw overfit -v kind=lines -v x=step -v y=train,valid -v names="the 50 KB it trains on,stories it never saw" \
