@@ -4,7 +4,7 @@
 # make bench        how fast it is here; make bench ARGS="--layers 6 --dim 384"
 # make stories      the default corpus again, from its grammar, to build/stories.txt
 # make tinystories  downloads a larger corpus
-# make figures      the pictures in figures/, drawn again from fixed seeds; about ten minutes
+# make figures      the pictures in figures/, drawn again from fixed seeds; about a quarter of an hour
 # make ablation     what each head of MODEL is worth; make induction, scaling, cache, cost: see tests/
 # make mutants      breaks gpt.c in dozens of ways and looks whether a test notices
 # make tutorial-output    runs every command of tutorial.md and writes what came out; tutorial-excerpts: its

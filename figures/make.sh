@@ -1,5 +1,5 @@
 #!/bin/sh
-# make.sh: makes the pictures in figures/, from fixed seeds; about ten minutes of one core.
+# make.sh: makes the pictures in figures/, from fixed seeds; about a quarter of an hour of one core.
 #
 #     figures/make.sh [NAME...]    all of $pictures by default
 #
@@ -49,6 +49,7 @@ train() {
 }
 mlp() { train mlp 600 50 --model mlp --layers 1 --lr 0.01; }
 transformer() { train transformer 1200 150 --layers 3 --heads 3 --dim 96; }
+patient() { train patient 6500 500; } # five minutes: memory comes late
 ngram() { "$MAKE" -s build/ngram > $work/make.txt 2>&1; }
 second() { awk -v key="$1" '$1 == key { print $2; exit }' "$2"; } # the number after a word
 
@@ -145,18 +146,18 @@ cache() {
 
 recall() {
     [ -f data/recall.csv ] || { skip recall "there is no data/recall.csv"; return; }
-    mlp && transformer || { skip recall "no model"; return; }
+    mlp && patient || { skip recall "no model"; return; }
     ngram && build/ngram 2 $text --tokens $work/table.csv > $work/order2.txt ||
         { skip recall "build/ngram failed"; return; }
-    for m in mlp transformer; do
+    for m in mlp patient; do
         "$gpt" eval $work/$m.safetensors --data $text --tokens $work/$m-tokens.csv > $work/$m-eval.txt ||
             { skip recall "gpt eval failed"; return; }
     done
-    awk -f tests/recall.awk data/recall.csv $work/table.csv $work/mlp-tokens.csv $work/transformer-tokens.csv \
+    awk -f tests/recall.awk data/recall.csv $work/table.csv $work/mlp-tokens.csv $work/patient-tokens.csv \
         > $work/recall.csv 2> $work/recall.txt ||
         { skip recall "$(sed 1q $work/recall.txt)"; return; }
     draw recall -v kind=bars -v title="What takes a memory: loss on characters settled earlier in the story" \
-        -v x=distance -v y=mlp-tokens,transformer-tokens,table -v names="MLP,transformer,table of pairs" \
+        -v x=distance -v y=mlp-tokens,patient-tokens,table -v names="MLP,transformer,table of pairs" \
         -v ylabel="nats per character, by how many characters back it was settled" $work/recall.csv
 }
 
