@@ -39,6 +39,9 @@ build/bench: tests/bench.c gpt.c build/flags
 build/ngram: tests/ngram.c gpt.c build/flags
 	$(CC) -O3 $(CFLAGS) $(FLAGS) tests/ngram.c -o $@ $(LDLIBS)
 
+build/byhand: tests/byhand.c gpt.c build/flags
+	$(CC) -O1 $(CFLAGS) $(FLAGS) tests/byhand.c -o $@ $(LDLIBS)
+
 build/stories: data/stories.c build/flags
 	$(CC) -O3 $(CFLAGS) data/stories.c -o $@ $(LDLIBS)
 
@@ -66,7 +69,7 @@ build/flags: always
 	echo "$(CC) -O3 $(CFLAGS) $$flags" > build/flags.new; \
 	if cmp -s build/flags.new build/flags; then rm build/flags.new; \
 	else mv build/flags.new build/flags; \
-	rm -f build/gpt build/bench build/ngram build/stories; fi
+	rm -f build/gpt build/bench build/ngram build/stories build/byhand; fi
 
 test: always
 	@CC="$(CC)" ./test.sh $(ARGS)
