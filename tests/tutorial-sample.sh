@@ -140,6 +140,9 @@ notices() {
     awk -v from="$3" -v to="$4" '{ at = index($0, from)
         if (at && !done++) $0 = substr($0, 1, at - 1) to substr($0, at + length(from))
         print } END { exit !done }' good.md > bad.md || FAIL "$1" "no '$3' in the sample"
+    STATIC=1 # no command need run to see the other faults
+    if [ "$2" = commands ]; then STATIC=''; fi
+    export STATIC
     if book bad.md; then FAIL "$1" 'the check is content'
     elif grep -q "^FAIL $2: " out; then ok "notices $1"
     else FAIL "$1" "expected FAIL $2, got: $(grep FAIL out)"; fi
@@ -189,6 +192,8 @@ notices 'an answer without exercise' answers '**0.a** So' '**0.b** So'
 notices 'two answers' answers '**0.a** So' '**0.a** So\n\n**0.a** or so'
 notices 'an exercise that is numbered wrongly' answers '**Exercise 1.1**' '**Exercise 1.2**'
 notices 'an exercise of another chapter' answers '**Exercise 1.1**' '**Exercise 2.1**'
+
+unset STATIC
 
 # slow fences run when asked, and what needs them fails until then
 sed 's/^\$ echo 2.5/$ cat slow.txt/; s/^2\.51/slow/' good.md > late.md
