@@ -275,8 +275,8 @@ stream() {
 overfit() {
     awk '{ n += length($0) + 1; print } n > 50000 && /^<[|]endoftext/ { exit }' $text > $work/few.txt
     awk '/^<[|]endoftext/ { story++ } story > 1000 && story < 1080' $text > $work/unseen.txt
-    (text=$work/few.txt; train overfit 1000 50 --valid $work/unseen.txt --layers 3 --heads 3 --dim 96) ||
-        { skip overfit "no model"; return; }
+    (text=$work/few.txt; train overfit 2000 100 --valid $work/unseen.txt --layers 3) \
+        2> $work/notes.txt || { skip overfit "$(sed 1q $work/notes.txt)"; return; }
     draw overfit -v kind=lines -v x=step -v y=train,valid -v names="the 50 KB it trains on,stories it never saw" \
         -v title="By heart: training on 50 KB of stories" -v xlabel="training steps of 2,048 characters" \
         -v ylabel="nats per character" $work/overfit.csv
