@@ -481,15 +481,34 @@ static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix 
 static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                     int K); // section 12
 
+// One row of c: half of b's rows for each of two threads, in one piece, which memory likes.
+static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
+    enum { WIDE = 2048 };
+    real second[WIDE];
+    for (int j = 0, n; j < N; j += n) {
+        n = smaller(WIDE, N - j);
+        #pragma omp parallel for schedule(static, 1)
+        for (int half = 0; half < 2; half++) {
+            const int k = half * (K / 2);
+            product(half ? second : c + j, n, half ? rows(NULL, 0) : part(start, 0, j),
+                    part(a, 0, k), part(b, k, j), 1, n, half ? K - k : K / 2);
+        }
+        for (int i = 0; i < n; i++) c[j + i] += second[i];
+    }
+}
+
 // The same with all threads: blocks of c are shared out; each is computed by one thread,
-// in one order, so the bits don't depend on how many threads there are. A single row is
-// cut in two long pieces, which memory likes better.
+// in one order, so the bits don't depend on how many threads there are.
 static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                    int K) {
-    const int tall = 64, wide = M > 1 ? 96 : (N + 1) / 2;
+    const int tall = 64, wide = 96;
     const int down = (M + tall - 1) / tall, across = (N + wide - 1) / wide;
-    if ((double)M * N * K < 1 << 17) { // not worth the threads' while
+    if ((double)M * N * K <= (M > 1 ? 1 << 17 : 1 << 18)) { // not worth the threads' while
         product(c, c_row, start, a, b, M, N, K);
+        return;
+    }
+    if (M == 1) {
+        matmul_row(c, start, a, b, N, K);
         return;
     }
     #pragma omp parallel for
@@ -1008,9 +1027,10 @@ typedef struct Acts {  // what forward and backward passes write
     real *act, *work;       // (N,F) after the activation; attention's scratch
     real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
     real *g;            // gradients of this micro-batch, laid out like the weights
-    real *dx, *dy, *ds; // (N,C) gradients of the stream and of a sub-layer
-    real *dqkv, *dheads, *dfc; // (N,3C), (N,C), (N,F)
-    real *wt;                  // a weight matrix, turned
+    real *dx, *dy, *ds; // (N,C) gradients of the stream and of a sub-layer: with pre-norm
+                        // of its input, dy, with post-norm of its output, ds; one place
+    real *dqkv, *dfc;   // (N,3C), (N,F), never needed at the same time: one place
+    real *wt;           // a weight matrix, turned
 } Acts;
 
 static uint64_t tensor_size(const Tensor *t) {
@@ -1124,7 +1144,8 @@ static real *take(real *memory, uint64_t *used, uint64_t n) {
 
 // Deals out one block of memory; with a->memory = NULL it only adds up what that takes.
 static uint64_t acts_plan(Acts *a, const Config *c, bool learns) {
-    const uint64_t N = a->rows, C = c->dim, F = c->hidden, V = c->V;
+    const uint64_t N = a->rows, C = c->dim, F = c->hidden, V = c->V,
+                   wide = F > 3 * C ? F : 3 * C;
     uint64_t n = 0;
     real *M = a->memory;
     a->x = take(M, &n, N * C);
@@ -1138,16 +1159,15 @@ static uint64_t acts_plan(Acts *a, const Config *c, bool learns) {
         s->fc = take(M, &n, N * F);
         if (c->model == MLP) continue;
         s->qkv = take(M, &n, N * 3 * C), s->heads = take(M, &n, N * C);
-        s->kt = take(M, &n, (N / a->room + 1) * C * a->room);
+        s->kt = take(M, &n, (N + a->room - 1) / a->room * a->room * C);
     }
     a->y = take(M, &n, N * C), a->mean = take(M, &n, N), a->scale = take(M, &n, N);
     a->logits = take(M, &n, N * V), a->loss = take(M, &n, N);
     a->head_turned = take(M, &n, C * V), a->act = take(M, &n, N * F);
     a->work = take(M, &n, attention_work(a->room, c->dim / c->heads));
     if (!learns) return n;
-    a->dx = take(M, &n, N * C), a->dy = take(M, &n, N * C), a->ds = take(M, &n, N * C);
-    a->dqkv = take(M, &n, N * 3 * C), a->dheads = take(M, &n, N * C);
-    a->dfc = take(M, &n, N * F), a->wt = take(M, &n, C * (F > 3 * C ? F : 3 * C));
+    a->dx = take(M, &n, N * C), a->dy = a->ds = take(M, &n, N * C);
+    a->dqkv = a->dfc = take(M, &n, N * wide), a->wt = take(M, &n, C * wide);
     return n;
 }
 
@@ -1196,9 +1216,10 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
     const Layer *k = &m->layer[l];
     const real *w = m->p.w, *qkv = a->layer[l].qkv;
     const int N = span_rows(s);
-    linear_backward(a->dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
-    attention_backward(a->dqkv, a->work, a->dheads, qkv, a->layer[l].kt, s.B, s.T,
-                       a->room, m->c.dim, m->c.heads);
+    real *dheads = din; // its place is free until the end
+    linear_backward(dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
+    attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
+                       m->c.dim, m->c.heads);
     linear_backward(din, a->g, a->wt, a->dqkv, in, w, k->qkv, N);
 }
 

@@ -135,7 +135,7 @@ static void run_matmul(void *data) { // the linear layers of one micro-batch, fo
         if (b->m.c.model == TRANSFORMER) {
             linear_forward(k->qkv, k->mlp.y, w, at->qkv, N);
             linear_forward(k->attn.sum, k->heads, w, at->proj, N);
-            linear_backward(a->dheads, a->g, a->wt, a->dx, k->heads, w, at->proj, N);
+            linear_backward(a->dy, a->g, a->wt, a->dx, k->heads, w, at->proj, N);
             linear_backward(a->dx, a->g, a->wt, a->dqkv, k->mlp.y, w, at->qkv, N);
         }
         linear_forward(k->fc, k->mlp.y, w, at->fc, N);
@@ -151,7 +151,7 @@ static void run_attention(void *data) {
     for (int l = 0; l < c->layers && c->model == TRANSFORMER; l++) {
         LayerActs *k = &b->a.layer[l];
         attention_forward(k->heads, k->kt, NULL, b->a.work, k->qkv, NULL, b->micro, b->T, 0, b->T, c->dim, c->heads);
-        attention_backward(b->a.dqkv, b->a.work, b->a.dheads, k->qkv, k->kt, b->micro, b->T, b->T, c->dim, c->heads);
+        attention_backward(b->a.dqkv, b->a.work, b->a.dy, k->qkv, k->kt, b->micro, b->T, b->T, c->dim, c->heads);
     }
 }
 
