@@ -481,7 +481,7 @@ static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix 
 static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                     int K); // section 12
 
-// One row of c: half of b's rows for each of two threads, in one piece, which memory likes.
+// One row of c: half of b's rows for each of two threads, in one piece, as memory likes.
 static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
     enum { WIDE = 2048 };
     real second[WIDE];
@@ -503,7 +503,7 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
                    int K) {
     const int tall = 64, wide = 96;
     const int down = (M + tall - 1) / tall, across = (N + wide - 1) / wide;
-    if ((double)M * N * K <= (M > 1 ? 1 << 17 : 1 << 18)) { // not worth the threads' while
+    if ((double)M * N * K <= (M > 1 ? 1 << 17 : 1 << 18)) { // threads wouldn't pay
         product(c, c_row, start, a, b, M, N, K);
         return;
     }
@@ -2762,11 +2762,10 @@ static int tune(Options *o) {
 
 // 12. Fast
 //
-// The same product as in section 2, ten times faster. A tile of c, 8 rows by 48 columns,
-// is kept in registers while k runs: each step loads 3 vectors of b and 8 numbers of a
-// and makes 24 vector multiply-adds of them, so that the arithmetic, not the memory, sets
-// the pace. A vector must be as long as the CPU's registers: hence one text, compiled for
-// each instruction set.
+// The product of section 2 again, for speed. A tile of c, 8 rows by 48 columns, stays in
+// registers while k runs: each step loads 3 vectors of b and 8 numbers of a and makes 24
+// vector multiply-adds of them, so that arithmetic, not memory, sets the pace. A vector
+// is as long as the CPU's registers: one text, compiled for each instruction set.
 
 #ifdef __GNUC__
 typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int K);
@@ -2796,17 +2795,15 @@ typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
     }
 
 typedef struct {
-    int tall, lanes;
+    int tall, bytes;
     Tiles *tiles[3]; // of one, two and three vectors
 } Kernel;
 
-#define KERNEL(name, TARGET, BYTES, TALL)             \
-    TILES(name##_1, TARGET, BYTES, TALL, 1)           \
-    TILES(name##_2, TARGET, BYTES, TALL, 2)           \
-    TILES(name##_3, TARGET, BYTES, TALL, 3)           \
-    static const Kernel name = {TALL,                 \
-                                BYTES / sizeof(real), \
-                                {name##_1, name##_2, name##_3}};
+#define KERNEL(name, TARGET, BYTES, TALL)    \
+    TILES(name##_1, TARGET, BYTES, TALL, 1)  \
+    TILES(name##_2, TARGET, BYTES, TALL, 2)  \
+    TILES(name##_3, TARGET, BYTES, TALL, 3)  \
+    static const Kernel name = {TALL, BYTES, {name##_1, name##_2, name##_3}};
 
 KERNEL(sse, , 16, 4)
 #ifdef __x86_64__
@@ -2851,7 +2848,8 @@ PER_CPU(product_row, (real *c, Matrix start, Matrix a, Matrix b, int N, int K),
 static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
                           int N, int K) {
     const Kernel *kernel = kernels[path];
-    const int lanes = kernel->lanes, tall = kernel->tall, whole = M - M % tall;
+    const int lanes = kernel->bytes / (int)sizeof(real);
+    const int tall = kernel->tall, whole = M - M % tall;
     real edge[DEEP * WIDEST]; // the last columns of b, filled up with zeros
     for (int j = 0, width; j < N && whole; j += width) {
         const int left = N - j, needed = (left + lanes - 1) / lanes;
@@ -2875,12 +2873,9 @@ static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix 
 
 static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                     int K) {
-    if (path == PLAIN) {
-        product_plain(c, c_row, start, a, b, M, N, K);
-        return;
-    }
+    if (path == PLAIN) product_plain(c, c_row, start, a, b, M, N, K);
 #ifdef __GNUC__
-    for (int k = 0; k < K; k += DEEP, start = rows(c, (int)c_row))
+    for (int k = 0; k < K && path != PLAIN; k += DEEP, start = rows(c, (int)c_row))
         product_slice(c, c_row, start, part(a, 0, k), part(b, k, 0), M, N,
                       smaller(DEEP, K - k));
 #endif
