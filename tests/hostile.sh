@@ -11,8 +11,8 @@ has clang && compiler=clang # it sees more
 # shellcheck disable=SC2086
 $compiler $sanitize empty.c -o empty 2> /dev/null && ./empty ||
     { skip 'the sanitizers' 'the compiler has none: only crashes are noticed'; sanitize=; compiler=$CC; }
-TMPDIR=$(pwd) ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
-export TMPDIR ASAN_OPTIONS
+ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
+export ASAN_OPTIONS
 for name in load text options; do
     # shellcheck disable=SC2086
     $compiler -O1 $sanitize -DFUZZ_ALONE -DGPT="\"$(pwd)/small.c\"" "$root/tests/fuzz_$name.c" -o fuzz-$name -lm 2> err ||
