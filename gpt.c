@@ -2067,7 +2067,7 @@ static Vocab take_vocab(const char *s) {
 }
 
 static void check_shape(const Config *c) {
-    if (c->dim % c->heads == 0) return;
+    if (c->model == MLP || c->dim % c->heads == 0) return; // an MLP has no heads
     int below = c->heads, above = c->heads;
     while (c->dim % below) below--;
     while (above < c->dim && c->dim % above) above++;
@@ -2123,7 +2123,8 @@ static void load(Training *t, const char *file, bool with_adam) {
     Vocab v = take_vocab(vocab ? vocab + 10 : "");
     if (!v.V) die("%s: its metadata has no valid vocab", file);
     t->o.c.V = v.V;
-    if (t->o.c.dim % t->o.c.heads) die("%s: its n_head does not divide its n_embd", file);
+    if (t->o.c.model != MLP && t->o.c.dim % t->o.c.heads)
+        die("%s: its n_head does not divide its n_embd", file);
     t->m = model_shape(t->o.c);
     t->m.vocab = v;
     const bool has_adam = strstr(header, ",\"adam.m.") != NULL;

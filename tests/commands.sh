@@ -26,6 +26,9 @@ else FAIL 'a transformer learns more than pairs' "valid $best, bigram $bigram"; 
 mlp=$(sed -n 's/^best step [0-9]* valid \([0-9.]*\).*/\1/p' mlp.txt)
 if awk "BEGIN { exit !(${mlp:-0} > ${bigram:-0} && ${mlp:-9} < ${bigram:-0} + 0.1) }"
 then ok 'an MLP learns pairs and no more'; else FAIL 'an MLP learns pairs and no more' "valid $mlp, bigram $bigram"; fi
+check 'an MLP has no heads that must divide' "$gpt" train --data text.txt --out odd.safetensors --model mlp --dim 6 --heads 4 \
+    --layers 1 --steps 3
+check 'and its checkpoint is read' "$gpt" info odd.safetensors
 
 # the entropies, counted by awk
 awk 'BEGIN { RS = "\n<[|]endoftext[|]>\n|\n$" } { s[NR] = $0 } END {

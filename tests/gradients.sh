@@ -39,6 +39,7 @@ for shape in '--layers 1 --heads 1 --dim 3 --hidden 1 --context 1 --act gelu' \
     '--layers 1 --heads 1 --dim 5 --hidden 3 --context 2' \
     '--layers 3 --heads 5 --dim 5 --hidden 7 --context 9' \
     '--layers 1 --heads 2 --dim 6 --hidden 8 --context 70' \
+    '--model mlp --dim 8' '--model mlp --heads 7 --dim 5 --norm post' \
     '--layers 2 --heads 3 --dim 51 --hidden 97 --context 35 --act gelu --norm post'; do
     # shellcheck disable=SC2086
     run_check "$gpt_double" check $shape --seed 2 > problems
