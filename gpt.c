@@ -1747,7 +1747,8 @@ static int check(Options *o) {
                t->name, n, error);
         bad += !fine;
     }
-    printf(bad ? "%d tensors have a wrong gradient\n" : "every gradient is right\n", bad);
+    if (bad) printf("%d tensor%s a wrong gradient\n", bad, bad == 1 ? " has" : "s have");
+    else puts("every gradient is right");
     free(x);
     acts_free(&a);
     model_free(&m);
