@@ -2112,6 +2112,8 @@ static void load(Training *t, const char *file, bool with_adam) {
     const char *wrong = NULL, *vocab;
     if (!take_options(&t->o, header, &wrong))
         die("%s: its metadata has no valid %s", file, wrong);
+    if ((uint64_t)t->o.c.layers > n / 400) // each would fill more of the header
+        die("%s: its header is too short for %d layers", file, t->o.c.layers);
     unsigned long long random = 0, text = 0;
     if (metadata(header, "step", value, sizeof value)) t->step = atoi(value);
     if (metadata(header, "best_step", value, sizeof value)) t->best_step = atoi(value);

@@ -39,7 +39,7 @@ for name in load text options; do
         { echo "FAIL $name: does not compile"; head -n 5 said; bad=1; continue; }
     mkdir -p corpus-$name
     # what die() leaves behind is freed by fuzz.h; the timeout is long, for a busy machine
-    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=1:malloc_context_size=4 \
+    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=1:malloc_context_size=2 \
         ./fuzz-$name "$limit" -max_len=$longest -timeout=300 -rss_limit_mb=2000 -malloc_limit_mb=1500 -reload=0 \
         -dict=$name.dict -print_final_stats=1 -close_fd_mask=2 corpus-$name $name > said-$name 2>&1
     status=$?

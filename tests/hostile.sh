@@ -30,3 +30,4 @@ status=$?
 if [ $status = 1 ] && [ "$(grep -c '^gpt: huge' err)" = 10 ] && [ "$(grep -c '' err)" = 10 ] && ! grep -q memory err
 then ok "10^18 numbers are refused, ten times in $(($(date +%s) - begin)) s"
 else FAIL '10^18 numbers' "status $status"; fi
+finds 'a claim of many layers sizes nothing' 'too short for 1000 layers' err
