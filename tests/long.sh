@@ -19,17 +19,19 @@ if asked steps; then # a tenth of the steps takes how long, at the beginning and
     # shellcheck disable=SC2086
     OMP_NUM_THREADS=1 "$gpt" train --data text.txt --out s $tiny --steps "$steps" --eval-every $((steps / 10)) \
         --log s.csv > out 2> err &
-    pid=$! first='' last=''
-    while kill -0 $pid 2> /dev/null; do
-        now=$(awk '/^VmRSS/ { print $2 }' /proc/$pid/status 2> /dev/null)
-        [ "$now" ] && last=$now && [ -s s.csv ] && first=${first:-$now}
+    pid=$!
+    while kill -0 $pid 2> /dev/null; do # its memory, every second after the first evaluation
+        ! grep -q '^step' out || awk '/^VmRSS/ { print $2 }' /proc/$pid/status 2> /dev/null
         sleep 1
-    done
+    done > memory
     wait $pid || FAIL "$steps steps" "status $?"
-    if [ -z "$first" ] || [ "$last" -le $((first + 500)) ]; then ok "$steps steps: memory $first KB early, $last KB late"
-    else FAIL "$steps steps" "memory grew from $first to $last KB"; fi
-    awk -F, 'NR == 2 { first = $6 } NR > 2 { seconds = $6 - last } NR > 1 { last = $6; step = $1 }
-        END { printf "   the first tenth took %.1f s, the last %.1f s, all %.1f s for %d steps\n", first, seconds, last, step }' s.csv
+    if said=$(awk '{ m[NR] = $1 } END { for (i = 0; i <= 4; i++) printf "%s ", m[int(1 + i * (NR - 1) / 4)]
+        exit !(NR && m[NR] <= m[1] + 500) }' memory)
+    then ok "$steps steps: memory at the beginning, a quarter, half, three quarters, the end: ${said}KB"
+    else FAIL "$steps steps" "memory grew: ${said}KB"; fi
+    awk -F, 'NR > 1 { t = $6 == "" ? 0 : $6; printf "%s %.1f", NR == 2 ? "   microseconds for a step, by tenths:" : "",
+        1e6 * (t - last) / ($1 - step); last = t; step = $1 }
+        END { printf "; in all %.1f s for %d steps\n", last, step }' s.csv
 fi
 if asked corpus; then
     awk 'BEGIN { for (i = 0; i < 16000; i++) printf "Story %d: the %s cat sat on the mat, and the dog saw it.\n<|endoftext|>\n",
