@@ -82,6 +82,7 @@ static void long_shapes(void) {
         for (int m = 0; m < 3; m++)
             for (int n = 0; n < 3; n++) one_shape(few[m], few[n], deep[k]);
     for (int k = 0; k < 4; k++) one_shape(33, 8 << k, 70), one_shape(33, 70, 8 << k);
+    one_shape(1, 1001, 401), one_shape(1, 4099, 127); // a row that threads share, and a wide one
     one_shape(130, 200, 40);
     one_shape(64, 96, 65);
     one_shape(65, 97, 300);

@@ -104,6 +104,7 @@ mutant matmul 'tiles at the edge begin with zeros' 's/rows(start.at ? beside : N
 mutant matmul 'the second slice of k begins anew' 's/k += DEEP, start = rows(c, (int)c_row))/k += DEEP, start = (Matrix){0})/'
 mutant matmul 'the last rows are left out' 's/for (int i = whole; i < M; i++)/for (int i = whole; i + 1 < M + (M == 1); i++)/'
 mutant matmul 'a single row skips one in four' 's/y\[3 \* row + j\]/y[2 * row + j]/'
+mutant matmul 'a row that threads share: half of its sum' 's/c.j + i. += second.i.;/;/'
 
 echo "$caught noticed, $missed missed, $stale stale"
 [ $missed = 0 ] && [ $stale = 0 ]
