@@ -14,15 +14,19 @@ for program in "$gpt" "$gpt_double"; do
     real=float
     [ "$program" = "$gpt" ] || real=double
     for kind in '--pos learned --act gelu' '--norm post --pos sin --tie no' '--model mlp'; do
-        # shellcheck disable=SC2086
-        for threads in 1 2 3 5; do OMP_NUM_THREADS=$threads train t$threads $middle $kind; done
-        for threads in 2 3 5; do
+        # up to 8 for the first model; for the others, some that share the work unevenly
+        counts='1 2 3 4 5 6 7 8'
+        [ "$kind" = '--pos learned --act gelu' ] || counts='1 2 3 5'
+        different=
+        for threads in $counts; do
+            # shellcheck disable=SC2086
+            OMP_NUM_THREADS=$threads train t$threads $middle $kind
             cmp -s t1.safetensors t$threads.safetensors &&
-                cmp -s t1.safetensors.last t$threads.safetensors.last || break
-            [ $threads != 5 ] || threads=all
+                cmp -s t1.safetensors.last t$threads.safetensors.last || different="$different $threads"
         done
-        if [ $threads = all ]; then ok "1, 2, 3 and 5 threads, $real $kind"
-        else FAIL "1, 2, 3 and 5 threads, $real $kind" "1 and $threads threads gave different checkpoints"; fi
+        if [ -z "$different" ]; then ok "$counts threads, $real $kind"
+        else FAIL "$counts threads, $real $kind" "1 and$different threads gave different checkpoints"; fi
+        rm -f t?.safetensors*
         [ $real = float ] || break
     done
 done

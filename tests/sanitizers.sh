@@ -81,11 +81,18 @@ fi
 
 OMP_NUM_THREADS=1
 if has valgrind && valgrind -q --error-exitcode=99 "$gpt" --version > /dev/null 2>&1; then
+    memcheck() { # NAME OPTIONS...
+        name=$1
+        shift
+        silent "valgrind: $name" 0 valgrind -q --error-exitcode=99 --leak-check=full "$gpt" "$@"
+    }
     # shellcheck disable=SC2086
-    silent 'valgrind: train' 0 valgrind -q --error-exitcode=99 --leak-check=full "$gpt" train \
-        --data text.txt --out v.safetensors $small --steps 3 --eval-every 2
-    silent 'valgrind: sample' 0 valgrind -q --error-exitcode=99 --leak-check=full "$gpt" sample \
-        v.safetensors --prompt The --chars 30 --past-end
+    for way in plain sse auto; do # it doesn't know AVX-512, so auto is AVX2 or less
+        memcheck "train, $way" train --data text.txt --out v.safetensors $small --steps 3 --eval-every 2 --stop-at 2 --matmul $way
+    done
+    memcheck resume train --data text.txt --resume v.safetensors.last
+    memcheck sample sample v.safetensors --prompt The --chars 30 --past-end
+    memcheck attend attend v.safetensors --prompt The
 else
     skip valgrind 'it is not installed'
 fi
