@@ -447,9 +447,24 @@ function run(n, i, command,    status, line, s, t, total) {
     else if (MARK[n, "sample"]) {
         total = amount(REAL, REALS)
         t = amount(SHOWN, SHOWNS)
-        if (total < t / 2 || (!SKIPS && total > t * 2 + 20))
+        if ((total < t / 2 || (!SKIPS && total > t * 2 + 20)) && !elsewhere(status))
             fault("commands", i, "prints " total " characters, shown are " t)
-    } else compare(i, t, MARK[n, "about"])
+    } else compare(i, t, MARK[n, "about"], status)
+}
+
+# The numbers of training depend on the order of rounding, and so on the kernel that multiplies. Was
+# the book printed with another one? Then a command that succeeds may print other numbers.
+function elsewhere(status,    i, command, line) {
+    for (i = 1; i <= LINES && PRINTED == ""; i++)
+        if (match(LINE[i], /, matmul [a-z0-9]+,/)) PRINTED = substr(LINE[i], RSTART + 9, RLENGTH - 10)
+    command = "cd '" book "' && build/gpt version 2> /dev/null"
+    if (HERE == "") {
+        while ((command | getline line) > 0)
+            if (match(line, /matmul [a-z0-9]+/)) HERE = substr(line, RSTART + 7, RLENGTH - 7)
+        close(command)
+    }
+    if (status || PRINTED == "" || HERE == "" || HERE == PRINTED) return 0
+    return ++OTHERS
 }
 
 function amount(text, lines,    i, s, total) { # characters that are not spaces; SKIPS: is something skipped?
@@ -467,7 +482,7 @@ function skip(s) { return s == "[...]" }
 
 # Segments of shown lines between skips; the first begins where the output does and the last ends
 # where it ends, those between stand anywhere in order.
-function compare(i, t, about,    s, r, k, size, last) {
+function compare(i, t, about, status,    s, r, k, size, last) {
     while (SHOWNS && SHOWN[SHOWNS] == "") SHOWNS--
     for (s = r = 1; s <= SHOWNS; ) {
         if (skip(SHOWN[s])) { s++; continue }
@@ -476,6 +491,7 @@ function compare(i, t, about,    s, r, k, size, last) {
         if (s > 1 && last) r = REALS - size + 1 > r ? REALS - size + 1 : r
         else if (s > 1) while (r + size - 1 <= REALS && !same_lines(s, r, size, t, about)) r++
         if (!same_lines(s, r, size, t, about)) {
+            if (elsewhere(status)) return
             k = s > 1 && !last ? 0 : DIFFERS # a segment that is nowhere: name its first line
             fault("commands", i + s + k, "shown:  " SHOWN[s + k])
             if (s > 1 && !last) print "    really: nothing like this, or not in this order"
@@ -485,7 +501,7 @@ function compare(i, t, about,    s, r, k, size, last) {
         s += size
         r += size
         if (last && r <= REALS) {
-            fault("commands", i + s - 1, "the output goes on: " REAL[r])
+            if (!elsewhere(status)) fault("commands", i + s - 1, "the output goes on: " REAL[r])
             return
         }
     }
@@ -624,5 +640,7 @@ function finish(    what, n, w, k) {
         what = w[k]
         if (!FAULTS[what] && DONE[what]) print "ok " what ": " DONE[what]
     }
+    if (OTHERS)
+        print "skipped " OTHERS " outputs: other numbers with the kernel " HERE " than with " PRINTED ", the book's"
     if (!DONE["commands"]) print "skipped commands: none was run"
 }
