@@ -481,7 +481,8 @@ static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix 
 static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                     int K); // section 12
 
-// One row of c: half of b's rows for each of two threads, in one piece, as memory likes.
+// One row of c: each of two threads sums up half of b's rows, which are one piece of
+// memory; the second sum is then added, with one thread as with many: the same bits.
 static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
     enum { WIDE = 2048 };
     real second[WIDE];
@@ -1027,9 +1028,9 @@ typedef struct Acts {  // what forward and backward passes write
     real *act, *work;       // (N,F) after the activation; attention's scratch
     real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
     real *g;            // gradients of this micro-batch, laid out like the weights
-    real *dx, *dy, *ds; // (N,C) gradients of the stream and of a sub-layer: with pre-norm
-                        // of its input, dy, with post-norm of its output, ds; one place
-    real *dqkv, *dfc;   // (N,3C), (N,F), never needed at the same time: one place
+    real *dx, *dy, *ds; // (N,C) gradients of the stream; of what a sub-layer reads, used
+                        // with pre-norm; of what it adds, with post-norm. dy is ds.
+    real *dqkv, *dfc;   // (N,3C), (N,F): in one place, since one is used after the other
     real *wt;           // a weight matrix, turned
 } Acts;
 

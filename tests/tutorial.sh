@@ -18,7 +18,8 @@
 #   shown: text and integers are equal, other numbers differ by t max(1, |shown|) at most, and speeds, times,
 #   threads, memory, the name of the kernel and bars of # are not looked at. `[...]` stands for lines, or for the
 #   rest of its line. `?` alone asks `output` for everything.
-#   Where another kernel multiplies than the book's (no AVX-512), different numbers are counted, not faults.
+#   Where another kernel multiplies than the book's (no AVX-512), other outputs are counted instead; if more than
+#   one in ten differ, it isn't the rounding, and that is a fault.
 # - t stands below the heading, <!-- tolerance 0.05 -->, or before a fence; 0.02 if nowhere. Other comments before
 #   a fence: <!-- sample --> compares only how much there is, <!-- about --> lets integers differ by t too,
 #   <!-- slow --> keeps the fence for make tutorial-slow.
