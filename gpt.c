@@ -956,7 +956,7 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 // The MLP baseline has no attention and no positions; everything else is the same code.
 
 enum { TRANSFORMER, MLP };
-enum { SIN, LEARNED, NONE };
+enum { SIN, LEARNED, ROTARY, NONE };
 enum { PRE, POST };
 
 typedef struct {
@@ -972,7 +972,7 @@ typedef struct {
     size_t at;        // where its numbers begin in w, g, m and v
     double mean, std; // of the initial values
     bool decays;      // weight decay pulls it towards 0 (matrices only)
-    bool fixed;       // never trained: the table of sinusoids
+    bool fixed;       // never trained: a table of sinusoids
 } Tensor;
 
 typedef struct {
@@ -1075,8 +1075,9 @@ static Model model_shape(Config c) {
     m.off = allocate((size_t)c.layers * c.heads, 1);
     m.wte = add_tensor(p, c.V, C, 0, 0.02, "transformer.wte.weight");
     if (c.model == TRANSFORMER && c.pos != NONE) {
-        m.wpe = add_tensor(p, c.context, C, 0, 0.02, "transformer.wpe.weight");
-        p->tensor[p->count - 1].fixed = c.pos == SIN;
+        const int width = c.pos == ROTARY ? C / c.heads : C;
+        m.wpe = add_tensor(p, c.context, width, 0, 0.02, "transformer.wpe.weight");
+        p->tensor[p->count - 1].fixed = c.pos != LEARNED;
     }
     for (int l = 0; l < c.layers; l++) {
         Layer *k = &m.layer[l];
@@ -1097,13 +1098,13 @@ static Model model_shape(Config c) {
 }
 
 // Positions as sines and cosines (Vaswani et al. 2017): each pair of channels is a clock
-// hand with its own speed. Tokens start at deviation 0.02; at full size, 0.71, the clocks
-// would drown them, hence the factor.
-static void fill_sinusoids(real *wpe, int T, int C) {
+// hand with its own speed, `length` long. Added to tokens, which start at deviation 0.02,
+// hands of length 1 would drown them; those that rotate() turns by must have it.
+static void fill_sinusoids(real *wpe, int T, int C, double length) {
     for (int t = 0; t < T; t++)
         for (int c = 0; c < C; c++) {
             double angle = t / pow(10000, (double)(c / 2 * 2) / C);
-            wpe[(size_t)t * C + c] = (real)(0.1 * (c % 2 ? cos(angle) : sin(angle)));
+            wpe[(size_t)t * C + c] = (real)(length * (c % 2 ? cos(angle) : sin(angle)));
         }
 }
 
@@ -1112,7 +1113,7 @@ static void model_init(Model *m, Random *r) {
     for (int i = 0; i < m->p.count; i++) {
         const Tensor *t = &m->p.tensor[i];
         real *w = m->p.w + t->at;
-        if (t->fixed) fill_sinusoids(w, t->rows, t->cols);
+        if (t->fixed) fill_sinusoids(w, t->rows, t->cols, m->c.pos == SIN ? 0.1 : 1);
         for (size_t j = 0; j < tensor_size(t) && !t->fixed; j++)
             w[j] = (real)(t->mean + (t->std > 0 ? t->std * random_normal(r) : 0));
     }
@@ -1198,29 +1199,49 @@ typedef struct {    // the rows that a forward pass computes
 
 static int span_rows(Span s) { return s.B * (s.T - s.from); }
 
+// Turns pair j of channels of each query and key in qkv (N,3C) by the angle of hand j at
+// the row's position, a row of hands (T,D): then a score depends on how far the key is
+// back, not on where both stand (RoPE, Su et al. 2021). N rows of stories of T; way is 1,
+// or -1 for the backward: a turned vector's gradient has to be turned back.
+static void rotate(real *qkv, const real *hands, int way, int N, int T, int C, int D) {
+    for (int r = 0; r < N; r++)
+        for (int c = 0; c < 2 * C; c += D)
+            for (int j = 0; j + 1 < D; j += 2) {
+                const real *hand = hands + (size_t)(r % T) * D + j;
+                real *x = qkv + (size_t)r * 3 * C + c + j, first = x[0];
+                x[0] = first * hand[1] - way * x[1] * hand[0];
+                x[1] = x[1] * hand[1] + way * first * hand[0];
+            }
+}
+
 // out, in (N,C): queries, keys, values; attention; a linear layer that mixes the heads
 static void attend_forward(const Model *m, Acts *a, int l, real *out, const real *in,
                            Span s) {
-    const int C = m->c.dim, H = m->c.heads, N = span_rows(s);
+    const int C = m->c.dim, H = m->c.heads, D = C / H, N = span_rows(s);
     const real *w = m->p.w;
     LayerActs *k = &a->layer[l];
     real *p = a->p ? a->p + (size_t)l * H * a->room * a->room : NULL;
-    linear_forward(k->qkv + (size_t)s.from * 3 * C, in, w, m->layer[l].qkv, N);
+    real *qkv = k->qkv + (size_t)s.from * 3 * C;
+    linear_forward(qkv, in, w, m->layer[l].qkv, N);
+    if (m->c.pos == ROTARY)
+        rotate(qkv, w + m->wpe + (size_t)s.from * D, 1, N, s.T - s.from, C, D);
     attention_forward(k->heads, k->kt, p, a->work, k->qkv, m->off + l * H, s.B, s.T,
                       s.from, a->room, C, H);
     linear_forward(out, k->heads + (size_t)s.from * C, w, m->layer[l].proj, N);
 }
 
-// forward: qkv = linear(in); heads = attention(qkv); out = linear(heads). Overwrites din.
+// forward: qkv = linear(in), rotated; heads = attention(qkv); out = linear(heads).
+// Overwrites din.
 static void attend_backward(const Model *m, Acts *a, int l, real *din, const real *dout,
                             const real *in, Span s) {
     const Layer *k = &m->layer[l];
     const real *w = m->p.w, *qkv = a->layer[l].qkv;
-    const int N = span_rows(s);
+    const int C = m->c.dim, H = m->c.heads, N = span_rows(s);
     real *dheads = din; // its place is free until the end
     linear_backward(dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
-    attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
-                       m->c.dim, m->c.heads);
+    attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room, C,
+                       H);
+    if (m->c.pos == ROTARY) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
     linear_backward(din, a->g, a->wt, a->dqkv, in, w, k->qkv, N);
 }
 
@@ -1289,14 +1310,18 @@ static void sublayer_backward(const Model *m, Acts *a, int l, bool attends, Span
     else add(a->dx, a->ds, n);
 }
 
+static bool adds_positions(const Config *c) {
+    return c->model == TRANSFORMER && (c->pos == SIN || c->pos == LEARNED);
+}
+
 // The whole model up to the head: ids (N) to a->last (N,C), for the rows of the span.
 static void forward(const Model *m, Acts *a, const int *ids, Span s) {
     const int C = m->c.dim, N = span_rows(s);
     const size_t row = s.from, first = row * C;
     const real *w = m->p.w;
-    const bool has_positions = m->c.model == TRANSFORMER && m->c.pos != NONE;
     embedding_forward(a->x + first, ids + row, w + m->wte,
-                      has_positions ? w + m->wpe : NULL, N, s.T - s.from, s.from, C);
+                      adds_positions(&m->c) ? w + m->wpe : NULL, N, s.T - s.from, s.from,
+                      C);
     a->stream = a->x;
     for (int l = 0; l < m->c.layers; l++)
         for (int attends = m->c.model == TRANSFORMER; attends >= 0; attends--)
@@ -2359,7 +2384,7 @@ static int trace(Options *o) {
     }
     printf("\nembedding\n");
     show(m->p.w + m->wte + (size_t)ids[t] * C, C, 1, "wte (%d,%d) row %d", V, C, ids[t]);
-    if (attends && m->c.pos != NONE)
+    if (adds_positions(&m->c))
         show(m->p.w + m->wpe + (size_t)t * C, C, 1, "wpe (%d,%d) row %d", m->c.context, C,
              t);
     show(run.a.x + (size_t)t * C, C, 1, "stream (%d,%d)", T, C);
@@ -2946,7 +2971,7 @@ static const Option options[] = {
      "hidden units of the MLP (0: four times --dim)"},
     {"context", INT(c.context, "128", 1, 65536), "n_ctx", "tcb",
      "characters that the model sees at once"},
-    {"pos", ONE_OF(c.pos, "learned", "sin|learned|none"), "pos", "tcb",
+    {"pos", ONE_OF(c.pos, "learned", "sin|learned|rotary|none"), "pos", "tcb",
      "how positions are told apart"},
     {"norm", ONE_OF(c.norm, "pre", "pre|post"), "norm", "tcb",
      "layer norm before or after each sub-layer"},

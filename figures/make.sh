@@ -203,15 +203,15 @@ changed() {
 }
 
 positions() {
-    changed full "(real)(0.1 * (" "(real)(1.0 * (" || { skip positions "cannot change gpt.c"; return; }
-    for how in sin full learned none; do
+    changed full "m->c.pos == SIN ? 0.1 : 1" "1" || { skip positions "cannot change gpt.c"; return; }
+    for how in sin full learned none rotary; do
         if [ $how = full ]; then set -- $work/full sin; else set -- "$gpt" $how; fi
         (gpt=$1; train positions-$how 600 50 --pos $2 --layers 2 --heads 4 --dim 64) ||
             { skip positions "no model"; return; }
     done
-    title="Four ways to tell the model where a character stands"
-    names="sinusoids (a tenth),sinusoids (in full),learned,none"
-    curves positions-sin positions-full positions-learned positions-none
+    title="Five ways to tell the model where a character stands"
+    names="sinusoids (a tenth),sinusoids (in full),learned,none,rotary"
+    curves positions-sin positions-full positions-learned positions-none positions-rotary
 }
 
 # The table itself, sines and cosines apart: side by side they are stripes.

@@ -8,9 +8,9 @@ enum { V = 11, MOST_T = 70 };
 
 static bool next_config(Config *c, int *number) { // all combinations, one after the other
     int n = (*number)++;
-    if (n >= 2 * 3 * 2 * 2 * 2) return false;
-    *c = (Config){.model = n % 2 ? MLP : TRANSFORMER, .pos = n / 2 % 3, .norm = n / 6 % 2,
-                  .act = n / 12 % 2, .tie = n / 24 % 2, .layers = 2, .heads = 3, .dim = 12,
+    if (n >= 2 * 4 * 2 * 2 * 2) return false;
+    *c = (Config){.model = n % 2 ? MLP : TRANSFORMER, .pos = n / 2 % 4, .norm = n / 8 % 2,
+                  .act = n / 16 % 2, .tie = n / 32 % 2, .layers = 2, .heads = 3, .dim = 12,
                   .hidden = 20, .context = 7, .V = V};
     WHERE("%s pos %d norm %d act %d tie %d", c->model == MLP ? "mlp" : "transformer", c->pos,
           c->norm, c->act, c->tie);
@@ -71,6 +71,13 @@ static void slow_attention(const Model *m, int l, double (*out)[64], double (*in
     for (int t = 0; t < T; t++)
         slow_linear(qkv[t], in[t], weight(m, "transformer.h.%d.attn.c_attn.weight", l),
                     weight(m, "transformer.h.%d.attn.c_attn.bias", l), C, 3 * C);
+    for (int t = 0; t < T && m->c.pos == ROTARY; t++)
+        for (int i = 0; i + 1 < 2 * C; i++) { // the odd channel of an odd head stays
+            if (i % D % 2 || i % D + 1 == D) continue;
+            const double angle = t * exp(-log(10000) * (i % D) / D), x = qkv[t][i], y = qkv[t][i + 1];
+            qkv[t][i] = x * cos(angle) - y * sin(angle);
+            qkv[t][i + 1] = x * sin(angle) + y * cos(angle);
+        }
     for (int t = 0; t < T; t++) {
         for (int h = 0; h < m->c.heads; h++) {
             double p[MOST_T], sum = 0;
@@ -109,7 +116,8 @@ static void slow_model(const Model *m, double *logits, const int *ids, int T) {
     const int C = m->c.dim;
     const bool attends = m->c.model == TRANSFORMER;
     const real *wte = weight(m, "transformer.wte.weight", 0);
-    const real *wpe = attends && m->c.pos != NONE ? weight(m, "transformer.wpe.weight", 0) : NULL;
+    const bool adds = attends && (m->c.pos == SIN || m->c.pos == LEARNED);
+    const real *wpe = adds ? weight(m, "transformer.wpe.weight", 0) : NULL;
     for (int t = 0; t < T; t++)
         for (int c = 0; c < C; c++) x[t][c] = wte[ids[t] * C + c] + (wpe ? wpe[t * C + c] : 0);
     for (int l = 0; l < m->c.layers; l++)

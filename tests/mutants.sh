@@ -44,6 +44,9 @@ mutant gradients 'tied: the embedding forgets its half' 's/^    embedding_backwa
 mutant layers-double 'embedding gradient: = in place of +=' 's/token\[c\] += dx\[c\]/token[c] = dx[c]/'
 mutant gradients 'positions get no gradient' 's/C + c\] += dx\[c\]/C + c] += 0 * dx[c]/'
 mutant layers-double 'positions begin at 0 with a cache' 's/(t0 + r % T)/(r % T)/'
+mutant model-double 'rotary: the keys stay' 's/c < 2 \* C; c += D/c < C; c += D/'
+mutant model-double 'rotary begins at 0 with a cache' 's/w + m->wpe + (size_t)s.from \* D, 1/w + m->wpe, 1/'
+mutant gradients 'rotary: the gradient is not turned back' 's/w + m->wpe, -1, N/w + m->wpe, 1, N/'
 # layer norm
 mutant layers-double 'epsilon outside the root' 's/1 \/ root(squares \/ (real)C + (real)1e-5)/1 \/ (root(squares \/ (real)C) + (real)1e-5)/'
 mutant layers-double 'epsilon of 1e-6' 's/(real)C + (real)1e-5/(real)C + (real)1e-6/'
