@@ -945,10 +945,11 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 
 // 6. The transformer
 //
-// The pieces put together. A stream of C numbers per position starts as embedding plus
-// position; every layer reads it twice and adds to it twice: once what attention found at
-// other positions, once what the MLP made of it. At the end the head compares it with
-// every token's embedding.
+// The pieces put together. A stream of C numbers per position starts as the embedding;
+// every layer reads it twice and adds to it twice: once what attention found at other
+// positions, once what the MLP made of it. At the end the head compares it with every
+// token's embedding. Where a token stands is added at the beginning, as a learned row or
+// one of sinusoids, or it turns queries and keys (rotary, the default).
 //
 //     pre-norm  (GPT-2):      x = x + f(norm(x))      and one norm more before the head
 //     post-norm (the paper):  x = norm(x + f(x))      Vaswani et al. 2017
@@ -1019,7 +1020,7 @@ typedef struct Acts {  // what forward and backward passes write
     double sum;        // of the losses
     real *memory;
     LayerActs *layer;
-    real *x;                // (N,C) embedding plus position
+    real *x;                // (N,C) what enters the first layer
     const real *stream;     // (N,C) after the last layer
     real *y, *mean, *scale; // (N,C), (N), (N) the final norm
     const real *last;       // (N,C) what the head reads
@@ -1239,8 +1240,8 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
     const int C = m->c.dim, H = m->c.heads, N = span_rows(s);
     real *dheads = din; // its place is free until the end
     linear_backward(dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
-    attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room, C,
-                       H);
+    attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
+                       C, H);
     if (m->c.pos == ROTARY) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
     linear_backward(din, a->g, a->wt, a->dqkv, in, w, k->qkv, N);
 }
@@ -1839,8 +1840,8 @@ static void writer_free(Writer *w) {
     free(w->window);
 }
 
-// Adds a token. A full window keeps its last half and is read again from position 0:
-// absolute positions don't let it slide by one.
+// Adds a token. A full window keeps its last half and is read again from position 0: the
+// model knows no positions beyond those of its window.
 static void writer_add(Writer *w, int token) {
     const int T = w->m->c.context, keep = T / 2 > 0 ? T / 2 : 1;
     if (w->length == T) {
@@ -2937,7 +2938,7 @@ typedef struct {
     size_t at;            // where in Options
     const char *fallback; // its default, as one would type it
     double least, most;   // the range of a number
-    const char *choices;  // "sin|learned|none"
+    const char *choices;  // "sin|learned|rotary|none"
     const char *key;      // its name in a checkpoint's metadata
     const char *commands; // letters of the commands that take it
     const char *help;
@@ -2971,7 +2972,7 @@ static const Option options[] = {
      "hidden units of the MLP (0: four times --dim)"},
     {"context", INT(c.context, "128", 1, 65536), "n_ctx", "tcb",
      "characters that the model sees at once"},
-    {"pos", ONE_OF(c.pos, "learned", "sin|learned|rotary|none"), "pos", "tcb",
+    {"pos", ONE_OF(c.pos, "rotary", "sin|learned|rotary|none"), "pos", "tcb",
      "how positions are told apart"},
     {"norm", ONE_OF(c.norm, "pre", "pre|post"), "norm", "tcb",
      "layer norm before or after each sub-layer"},

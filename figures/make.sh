@@ -48,8 +48,8 @@ train() {
         --out "$work/$name.safetensors" > "$work/$name.txt" && mv "$work/$name.log" "$work/$name.csv"
 }
 mlp() { train mlp 600 50 --model mlp --layers 1 --lr 0.01; }
-transformer() { train transformer 1200 150 --layers 3 --heads 3 --dim 96; }
-patient() { train patient 6500 500; } # five minutes: memory comes late
+transformer() { train transformer 1200 150 --pos learned --layers 3 --heads 3 --dim 96; }
+patient() { train patient 6500 500 --pos learned; } # five minutes: memory comes late
 ngram() { "$MAKE" -s build/ngram > $work/make.txt 2>&1; }
 second() { awk -v key="$1" '$1 == key { print $2; exit }' "$2"; } # the number after a word
 
@@ -187,7 +187,7 @@ curves() {
 
 norm() {
     for how in pre post; do
-        train norm-$how 500 50 --norm $how --layers 6 --heads 4 --dim 64 || { skip norm "no model"; return; }
+        train norm-$how 500 50 --norm $how --pos learned --layers 6 --heads 4 --dim 64 || { skip norm "no model"; return; }
     done
     title="Six layers: layer norm before each sub-layer, or after it" names="before (pre),after (post)"
     curves norm-pre norm-post
@@ -275,7 +275,7 @@ stream() {
 overfit() {
     awk '{ n += length($0) + 1; print } n > 50000 && /^<[|]endoftext/ { exit }' $text > $work/few.txt
     awk '/^<[|]endoftext/ { story++ } story > 1000 && story < 1080' $text > $work/unseen.txt
-    (text=$work/few.txt; train overfit 2000 100 --valid $work/unseen.txt --layers 3) \
+    (text=$work/few.txt; train overfit 2000 100 --valid $work/unseen.txt --pos learned --layers 3) \
         2> $work/notes.txt || { skip overfit "$(sed 1q $work/notes.txt)"; return; }
     draw overfit -v kind=lines -v x=step -v y=train,valid -v names="the 50 KB it trains on,stories it never saw" \
         -v title="By heart: training on 50 KB of stories" -v xlabel="training steps of 2,048 characters" \

@@ -34,7 +34,7 @@ status=0
 for layers in 2 1; do
     model=build/induction-$layers
     echo "== layers $layers"
-    "$gpt" train --data build/induction.txt --layers $layers --heads 2 --dim 128 --context 64 \
+    "$gpt" train --data build/induction.txt --layers $layers --heads 2 --dim 128 --pos learned --context 64 \
         --steps "${1:-3000}" --batch 32 --lr 0.002 --weight-decay 0.01 --out $model.safetensors || exit 1
     "$gpt" heads $model.safetensors --repeat 20 --csv $model.csv > $model.txt || exit 1
     cat $model.txt

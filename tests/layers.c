@@ -566,7 +566,7 @@ static void counting(void) {
 static void sinusoids(void) {
     enum { T = 50, C = 12 };
     real w[T * C];
-    fill_sinusoids(w, T, C);
+    fill_sinusoids(w, T, C, 0.1);
     for (int t = 0; t < T; t++)
         for (int i = 0; i < C / 2; i++) {
             double angle = t / pow(10000, 2.0 * i / C), scale = w[1];

@@ -20,15 +20,21 @@ def logits(w, about, ids):
     act = (lambda x: np.maximum(x, 0)) if about["act"] == "relu" else \
         (lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))))
     linear = lambda x, name: x @ w[name + ".weight"] + w[name + ".bias"]
+    def turned(x): # (H,T,D), pairs of channels as complex numbers
+        _, T, D = x.shape
+        z = x[..., ::2] + 1j * x[..., 1::2]
+        z = z * np.exp(1j * np.arange(T)[:, None] * 10000.0 ** (-np.arange(0, D, 2) / D))
+        return np.stack([z.real, z.imag], -1).reshape(x.shape)
     def attention(x, name):
         T, C = x.shape
         q, k, v = linear(x, name + ".c_attn").reshape(T, 3, H, C // H).transpose(1, 2, 0, 3)
+        if about["pos"] == "rotary": q, k = turned(q), turned(k)
         p = q @ k.transpose(0, 2, 1) / np.sqrt(C // H) + np.triu(np.full((T, T), -np.inf), 1)
         p = np.exp(p - p.max(-1, keepdims=True))
         return linear((p / p.sum(-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(T, C), name + ".c_proj")
     mlp = lambda x, name: linear(act(linear(x, name + ".c_fc")), name + ".c_proj")
     x = w["transformer.wte.weight"][ids]
-    if "transformer.wpe.weight" in w: x = x + w["transformer.wpe.weight"][:len(ids)]
+    if about["model"] == "transformer" and about["pos"] in ("sin", "learned"): x = x + w["transformer.wpe.weight"][:len(ids)]
     for l in range(int(about["n_layer"])):
         at = f"transformer.h.{l}."
         parts = ((".ln_1", attention, "attn"), (".ln_2", mlp, "mlp"))[about["model"] == "mlp":]
@@ -62,7 +68,7 @@ PYTHON
 
 : > models
 for model in transformer mlp; do
-    for pos in sin learned none; do
+    for pos in sin learned rotary none; do
         for norm in pre post; do
             for act in relu gelu; do
                 for tie in yes no; do

@@ -16,7 +16,7 @@ echo parameters,loss,layer_parameters,layers,dim,lr,seconds
 #    layers dim heads lr
 while read -r layers dim heads lr; do
     "$gpt" train --data "$text" --layers "$layers" --dim "$dim" --heads "$heads" --lr "$lr" \
-        --context 128 --batch 32 --steps "$steps" --eval-every "$steps" \
+        --pos learned --context 128 --batch 32 --steps "$steps" --eval-every "$steps" \
         --out "$work/model.safetensors" > "$work/log" || exit 1
     awk -v layers="$layers" -v dim="$dim" -v lr="$lr" '
         /^model/ { all = $2; gsub(",", "", all) }
