@@ -52,6 +52,10 @@ for norm in pre post; do
     if [ -s problems ]; then FAIL "float, $norm" "$(cat problems)"; else ok "float, $norm"; fi
 done
 
+# in tensors of four numbers, float's wide steps may cross nothing but kinks of ReLU
+for seed in 1 2 3 4; do run_check "$gpt" check --layers 1 --heads 1 --dim 4 --context 3 --seed $seed; done > problems
+if [ -s problems ]; then FAIL 'kinks everywhere' "$(cat problems)"; else ok 'kinks everywhere'; fi
+
 # a tied head's table gets two gradients, and a table of sinusoids none
 "$gpt_double" check --pos sin --tie yes > out
 if grep -q 'lm_head' out; then FAIL 'tied: no head of its own' 'there is an lm_head'
