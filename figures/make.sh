@@ -259,7 +259,7 @@ stream() {
     for how in scaled unscaled; do
         program=$gpt
         if [ $how = unscaled ]; then program=$work/unscaled; fi
-        "$program" train --data $work/some.txt --layers 24 --heads 4 --dim 64 --steps 1 --lr 0 --seed 1 \
+        "$program" train --data $work/some.txt --pos learned --layers 24 --heads 4 --dim 64 --steps 1 --lr 0 --seed 1 \
             --out $work/$how.safetensors > $work/$how.txt &&
             "$program" trace $work/$how.safetensors --prompt "Once upon a time" > $work/$how-trace.txt ||
             { skip stream "gpt failed"; return; }
