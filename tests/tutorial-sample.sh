@@ -45,6 +45,10 @@ line 1 of 1,000
 line 5 of 1,000
 [...]
 line 9 [...]
+$ printf 'one\ntwo three four five\nsix\n'
+[...]
+two [...]
+[...]
 ```
 
 [^1]: A note.
@@ -206,6 +210,7 @@ unset SLOW
 # the two that write: stale outputs and excerpts become those of good.md, and nothing else changes
 book good.md output
 cp repo/tutorial.md fresh.md # exact numbers in place of those within the tolerance
+if grep -qx 'two \[\.\.\.\]' fresh.md; then ok 'a line that is cut is found'; else FAIL 'a line that is cut is found' "$(cat out)"; fi
 sed -e 's/^42$/41/' -e 's/^line 1 of.*/line 7 of 2,000/' -e 's/^line 9 /line 8 /' -e 's/^43$/?/' \
     -e 's/^-0.512 tok.*/0.1/' fresh.md > stale.md
 book stale.md output

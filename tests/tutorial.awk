@@ -581,7 +581,7 @@ function refresh(n, i,    s, r, k, size, last) {
         last = s + size > SHOWNS
         if (s > 1 && last) r = REALS - size + 1 > r ? REALS - size + 1 : r
         else if (s > 1) {
-            for (k = r; k <= REALS && shape(REAL[k]) != shape(SHOWN[s]); ) k++
+            for (k = r; k <= REALS && !same_shape(REAL[k], SHOWN[s]); ) k++
             if (k > REALS) print FILE[i] ":" NUMBER[i] + s ": nothing is like: " SHOWN[s]
             else r = k
         }
@@ -592,6 +592,11 @@ function refresh(n, i,    s, r, k, size, last) {
 function cut(real, shown) {
     if (shown !~ / \[[.][.][.]\]$/ || length(real) <= length(shown)) return real
     return substr(real, 1, length(shown) - 6) " [...]"
+}
+
+function same_shape(real, shown,    s) { # of a shown line that is cut, only what is left counts
+    s = shape(shown)
+    return (shown ~ /\[[.][.][.]\]$/ ? substr(shape(real), 1, length(s)) : shape(real)) == s
 }
 
 function shape(s) {
