@@ -1064,7 +1064,8 @@ static Linear add_linear(Params *p, int I, int O, double std, int l, const char 
 }
 
 // Fills the table for a model of this shape; allocates no weights yet. Names and layouts
-// are those of GPT-2's own checkpoints (Radford et al. 2019).
+// are those of GPT-2's own checkpoints (Radford et al. 2019), but for rotary positions,
+// where wpe is the table of hands (T,D).
 static Model model_shape(Config c) {
     Model m = {.c = c};
     const int C = c.dim, F = c.hidden;
@@ -1175,6 +1176,8 @@ static uint64_t acts_plan(Acts *a, const Config *c, bool learns) {
 }
 
 static Acts acts_new(const Config *c, int rows, int room, bool learns) {
+    if ((uint64_t)rows * c->hidden > INT_MAX) // loops count these with int
+        die("--context %d times --hidden %d is too much", room, c->hidden);
     Acts a = {.rows = rows, .room = room, .lanes = 1};
     a.layer = allocate(c->layers, sizeof(LayerActs));
     a.memory = reals(acts_plan(&a, c, learns));
@@ -1200,10 +1203,11 @@ typedef struct {    // the rows that a forward pass computes
 
 static int span_rows(Span s) { return s.B * (s.T - s.from); }
 
-// Turns pair j of channels of each query and key in qkv (N,3C) by the angle of hand j at
-// the row's position, a row of hands (T,D): then a score depends on how far the key is
-// back, not on where both stand (RoPE, Su et al. 2021). N rows of stories of T; way is 1,
-// or -1 for the backward: a turned vector's gradient has to be turned back.
+// Turns channels j and j+1 of each query and key in qkv (N,3C) by the angle whose sine
+// and cosine hands (T,D) holds there for the row's position: then a score depends on how
+// far the key is back, not on where both stand (RoPE, Su et al. 2021). If D is odd, the
+// last channel stays as it is. N rows of stories of T; way is 1, or -1 for the backward:
+// a turned vector's gradient has to be turned back.
 static void rotate(real *qkv, const real *hands, int way, int N, int T, int C, int D) {
     for (int r = 0; r < N; r++)
         for (int c = 0; c < 2 * C; c += D)
@@ -1542,7 +1546,7 @@ static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
     int *ids = allocate(2 * batch * a->lanes, sizeof *ids);
     double sum = 0;
     for (size_t at = 0; at < targets; at += batch * a->lanes) {
-        #pragma omp parallel for schedule(static, 1)
+        #pragma omp parallel for schedule(static, 1) if (a->lanes > 1)
         for (int i = 0; i < a->lanes; i++) {
             const size_t from = at + batch * i,
                          left = from < targets ? targets - from : 0;
@@ -1624,8 +1628,10 @@ static void stop_at_nan(const Training *t, const char *which) {
                *where = bad ? "weights" : "gradient";
     if (!bad) bad = first_bad_tensor(&t->m.p, t->m.p.g);
     die("the %s loss is no longer a number at step %d (first bad tensor of the %s: %s); "
-        "%s keeps the best weights so far; try a smaller --lr",
-        which, t->step, where, bad ? bad : "none", t->o.out);
+        "%s%s; try a smaller --lr",
+        which, t->step, where, bad ? bad : "none",
+        isinf(t->best) ? "nothing was saved" : t->o.out,
+        isinf(t->best) ? "" : " keeps the best weights so far");
 }
 
 // One step: windows, gradient, Adam. Returns the mean loss of the batch before the step.
@@ -1666,7 +1672,7 @@ static void report(Training *t, double train_loss, double lr) {
     if (t->log)
         fprintf(t->log, "%d,%.6f,%.6f,%.6g,%.0f,%.2f\n", t->step, train_loss, valid, lr,
                 training_speed(t), now);
-    if (t->step - t->best_step >= 3 * t->o.eval_every && valid > t->best + 0.01)
+    if ((t->step - t->best_step) / 3 >= t->o.eval_every && valid > t->best + 0.01)
         fprintf(stderr,
                 "note: the validation loss has risen since step %d: the model learns "
                 "this text by heart; %s keeps the best\n",
@@ -1682,20 +1688,23 @@ static bool training_loop(Training *t, int until) {
     double sum = 0, shown = 0, done = 0;
     if (t->began == 0) t->began = seconds(), t->first = t->step;
     signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGPIPE, SIG_IGN);
-    while ((done = training_done(t)) < 1 && !stop_signal &&
-           !(until && t->step >= until)) {
+    const double earlier = t->o.steps ? (double)t->first / t->o.steps : 0;
+    done = training_done(t);
+    while (done < 1 && !stop_signal && !(until && t->step >= until)) {
         const double lr = learning_rate(&t->o, t->step, done);
         sum += training_step(t, x, y, lr), since++;
         const double now = seconds();
         if (terminal && now - shown > 0.2) {
             fprintf(stderr, "\r\033[Kstep %d loss %.3f %.0f tokens/s %.0f s left",
                     t->step, sum / since, training_speed(t),
-                    (now - t->began) * (1 - done) / (done > 0 ? done : 1));
+                    (now - t->began) * (1 - done) /
+                        (done > earlier ? done - earlier : 1));
             shown = now, has_progress_line = true;
         }
-        if (t->step % t->o.eval_every && training_done(t) < 1) continue;
+        done = training_done(t);
+        if (t->step % t->o.eval_every && done < 1) continue;
         report(t, sum / since, lr);
-        sum = 0, since = 0;
+        sum = 0, since = 0, done = training_done(t);
     }
     clear_progress_line();
     free(x);
@@ -2035,8 +2044,10 @@ static void check_writable(const char *file) { // before minutes are spent on tr
     char name[4096];
     if (snprintf(name, sizeof name, "%s.tmp", file) >= (int)sizeof name)
         die("the name %.40s... is too long", file);
-    FILE *f = fopen(name, "wb");
-    if (!f) die("cannot write %s: %s", name, strerror(errno));
+    FILE *f = fopen(file, "rb+");
+    if (f) fclose(f);
+    else if (errno == EISDIR) die("cannot write %s: %s", file, strerror(errno));
+    if (!(f = fopen(name, "wb"))) die("cannot write %s: %s", name, strerror(errno));
     fclose(f);
     remove(name);
 }
@@ -2074,15 +2085,18 @@ static bool metadata(const char *header, const char *key, char *out, size_t size
 
 // The vocabulary from its JSON string; V stays 0 when it isn't one of ours.
 static Vocab take_vocab(const char *s) {
+    char hex[5] = "", next[7] = ""; // sscanf() would measure all that follows
     Vocab v = vocab_new((int)(strlen(s) < MOST_TOKENS ? strlen(s) : MOST_TOKENS));
     uint32_t last = 0, c;
     for (; *s && *s != '"'; last = c) {
         unsigned high = 0, low = 0;
         int n = 1;
         c = (unsigned char)*s;
-        if (s[0] == '\\' && s[1] == 'u' && sscanf(s + 2, "%4x", &high) == 1) {
+        if (s[0] == '\\' && s[1] == 'u' &&
+            sscanf(strncpy(hex, s + 2, 4), "%4x", &high) == 1) {
             c = high, n = 6;
-            if (high >> 10 == 0x36 && sscanf(s + 6, "\\u%4x", &low) == 1)
+            if (high >> 10 == 0x36 &&
+                sscanf(strncpy(next, s + 6, 6), "\\u%4x", &low) == 1)
                 c = 0x10000 + ((high & 0x3ff) << 10 | (low & 0x3ff)), n = 12;
         } else if (s[0] == '\\') c = (unsigned char)s[1], n = 2;
         if (c >= CODE_POINTS || (v.V > 1 && c <= last) || v.V >= MOST_TOKENS ||
@@ -2097,7 +2111,7 @@ static Vocab take_vocab(const char *s) {
 
 static void check_shape(const Config *c) {
     if (c->model == MLP || c->dim % c->heads == 0) return; // an MLP has no heads
-    int below = c->heads, above = c->heads;
+    int below = smaller(c->heads, c->dim), above = below;
     while (c->dim % below) below--;
     while (above < c->dim && c->dim % above) above++;
     usage("--heads %d does not divide --dim %d; try %d or %d", c->heads, c->dim, below,
@@ -2150,9 +2164,12 @@ static void load(Training *t, const char *file, bool with_adam) {
         random = strtoull(value, NULL, 16);
     if (metadata(header, "text", value, sizeof value)) text = strtoull(value, NULL, 16);
     t->random.state = random, t->text.fingerprint = text;
+    if (t->step < 0 || t->step > 1000000000 || t->best_step < 0 ||
+        t->best_step > t->step || isnan(t->best))
+        die("%s: its metadata has no valid step", file);
     vocab = strstr(header, ",\"vocab\":\"");
     Vocab v = take_vocab(vocab ? vocab + 10 : "");
-    if (!v.V) die("%s: its metadata has no valid vocab", file);
+    if (v.V < 2) die("%s: its metadata has no valid vocab", file);
     t->o.c.V = v.V;
     if (t->o.c.model != MLP && t->o.c.dim % t->o.c.heads)
         die("%s: its n_head does not divide its n_embd", file);
@@ -2436,9 +2453,9 @@ static int attend(Options *o) {
         const real *p = t.a.p + (size_t)map * T * T;
         printf("\nlayer %d head %d (%d,%d)\n", l, h, T, T);
         draw_map(v, ids, p, T);
-        for (int i = 0; i < T * T && f; i++) {
+        for (size_t i = 0, n = (size_t)T * T; i < n && f; i++) {
             if (i % T > i / T) continue;
-            fprintf(f, "%d,%d,%d,%d,", l, h, i / T, i % T);
+            fprintf(f, "%d,%d,%d,%d,", l, h, (int)(i / T), (int)(i % T));
             put_csv_token(f, v, ids[i / T]);
             putc(',', f);
             put_csv_token(f, v, ids[i % T]);
@@ -2473,7 +2490,7 @@ static int lens(Options *o) {
     const int L = run.m.c.layers, V = run.m.c.V;
     const Vocab *v = &run.m.vocab;
     const size_t table = (size_t)T * V;
-    real *guess = reals((L + 1) * table); // (L+1,T,V)
+    real *guess = reals((uint64_t)(L + 1) * table); // (L+1,T,V)
     for (int l = 0; l <= L; l++)
         memcpy(guess + l * table, lens_forward(&run.m, &run.a, l, T),
                sizeof(real) * table);
@@ -2547,6 +2564,8 @@ static int heads(Options *o) {
               N = o->repeat ? o->repeat
                 : most < 25 ? most
                             : 25;
+    if (most < 2)
+        die("%s has a context of %d, too short for repeats", o->file, t.m.c.context);
     if (N < 2 || N > most)
         usage("--repeat %d: must be 2 to %d, half the model's context of %d", N, most,
               t.m.c.context);
@@ -2765,6 +2784,7 @@ static int tune(Options *o) {
     const Config *c = &t.m.c;
     if (o->rank > c->dim)
         usage("--rank %d: at most the model's --dim %d", o->rank, c->dim);
+    check_writable(o->out);
     Corpus old = read_corpus(o->old, NULL, &t.m.vocab);
     t.text = read_corpus(o->data, o->valid, &t.m.vocab);
     if (t.text.train.n < (size_t)c->context + 1)
@@ -2916,7 +2936,8 @@ static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int
 // The fastest path that this CPU has.
 static Path best_path(void) {
 #if defined(__x86_64__) && defined(__GNUC__)
-    if (__builtin_cpu_supports("avx512f")) return AVX512;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+        return AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
 #endif
 #ifdef __GNUC__
@@ -3158,16 +3179,19 @@ static void take_over(Training *t, const Options *o) {
         if (!p->key) continue;
         option_text(&stored, p, was);
         if (!o->given[i]) set_option(&t->o, p, was);
-        else if (strcmp(was, option_text(o, p, now)))
+        else if (strcmp(was, option_text(o, p, now))) {
             printf("override --%s %s (was %s)\n", p->name, now, was);
+            if (p->at == AT(seed)) t->random.state = (uint64_t)o->seed;
+        }
     }
     t->o.c.V = stored.c.V;
     if (memcmp(&t->o.c, &stored.c, sizeof stored.c))
         usage("--resume goes on with the model in %s; its shape can't change", o->resume);
     size_t n = strlen(o->resume);
-    if (has_out || n < 6 || strcmp(o->resume + n - 5, ".last")) return;
-    snprintf(out, sizeof out, "%.*s", (int)n - 5, o->resume);
-    t->o.out = out;
+    const bool named = n > 5 && !strcmp(o->resume + n - 5, ".last");
+    if (named) snprintf(out, sizeof out, "%.*s", (int)n - 5, o->resume);
+    if (named && !has_out) t->o.out = out;
+    else if (!named || strcmp(o->out, out)) t->best = INFINITY; // it is in another file
 }
 
 // Prepares the run that o asks for: a new model, or the one of --resume.
@@ -3178,8 +3202,8 @@ static void training_new(Training *t, const Options *o, bool quiet) {
         t->o = *o;
         t->random.state = (uint64_t)o->seed;
         t->best = INFINITY;
-        if (!o->steps && !(o->minutes > 0)) t->o.steps = 2000;
     }
+    if (!t->o.steps && !(t->o.minutes > 0)) t->o.steps = 2000;
     const uint64_t fingerprint = t->text.fingerprint;
     t->text = read_corpus(o->data, o->valid, &t->m.vocab);
     if (o->resume && fingerprint != t->text.fingerprint)
@@ -3200,8 +3224,11 @@ static void training_new(Training *t, const Options *o, bool quiet) {
     Acts plan = {.rows = most * t->o.c.context,
                  .room = t->o.c.context,
                  .layer = allocate(t->o.c.layers, sizeof(LayerActs))};
+    const double lanes =
+        smaller(omp_get_max_threads(), micro_batches(&t->o.c, t->o.batch));
     double mb =
-        (4.0 * t->m.p.size + acts_plan(&plan, &t->o.c, true)) * sizeof(real) / 1e6 +
+        (4.0 * t->m.p.size + lanes * (acts_plan(&plan, &t->o.c, true) + t->m.p.size)) *
+            sizeof(real) / 1e6 +
         t->text.characters * sizeof(Token) / 1e6;
     free(plan.layer);
     printf("model %s parameters, memory %.0f MB, threads %d, matmul %s, %s\n",
@@ -3221,15 +3248,18 @@ static int train(Options *o) {
     training_new(&t, o, false);
     if (o->log && !(t.log = fopen(o->log, o->resume ? "a" : "w")))
         die("cannot write %s: %s", o->log, strerror(errno));
-    if (t.log && !o->resume)
+    if (t.log && (!o->resume || (!fseek(t.log, 0, SEEK_END) && !ftell(t.log))))
         fprintf(t.log, "step,train,valid,lr,tokens_per_second,seconds\n");
-    if (training_loop(&t, o->stop_at))
+    if (training_loop(&t, o->stop_at) && !isinf(t.best))
         printf("best step %d valid %.6f in %s\n", t.best_step, t.best, t.o.out);
     else {
         if (isinf(t.best)) save_best(&t); // something to sample from
         save_last(&t);
-        fprintf(stderr, "stopped at step %d; go on with: gpt train --resume %s.last\n",
-                t.step, t.o.out);
+        fprintf(stderr,
+                "stopped at step %d; go on with: gpt train --resume %s.last%s%s%s%s\n",
+                t.step, t.o.out, strcmp(o->data, "data/stories.txt") ? " --data " : "",
+                strcmp(o->data, "data/stories.txt") ? o->data : "",
+                o->valid ? " --valid " : "", o->valid ? o->valid : "");
     }
     const int number = stop_signal;
     training_free(&t);
@@ -3401,6 +3431,7 @@ static void parse(Options *o, const Command *c, int argc, char **argv) {
                           : i + 1 < argc        ? argv[++i]
                                                 : NULL;
         if (!value) usage("--%s wants a value", p->name);
+        if (p->kind == FLAG && argv[i][2 + length]) usage("--%s takes no value", p->name);
         o->given[p - options] = true;
         if (set_option(o, p, value)) continue;
         if (p->kind == CHOICE)
@@ -3531,8 +3562,8 @@ int main(int argc, char **argv) {
     parse(&o, c, argc > 2 ? argc - 2 : 0, argv + 2);
     if (c->takes_model && !o.file)
         usage("gpt %s wants a MODEL, a file that gpt train wrote", c->name);
-    if (!o.c.hidden) o.c.hidden = 4 * o.c.dim;
-    check_shape(&o.c);
+    if (!o.c.hidden && c->run != help) o.c.hidden = 4 * o.c.dim;
+    if (!o.resume) check_shape(&o.c); // load() checks a stored one
     choose_path(o.matmul);
     const int status = c->run(&o);
     if (fflush(stdout) || ferror(stdout))

@@ -155,3 +155,31 @@ check 'context 1: sample' "$gpt" sample c1.safetensors --chars 30 --past-end
 "$gpt" train --data text.txt --out c4.safetensors $small --context 4096 --batch 1 --steps 2 > out 2> err || FAIL 'context 4096' "status $?"
 check 'context 4096: sample' "$gpt" sample c4.safetensors --chars 30 --past-end
 check 'context 4096: eval' "$gpt" eval c4.safetensors --data text.txt
+
+# resuming: elsewhere, without an end, with another seed
+shape='--data text.txt --layers 1 --heads 2 --dim 8 --context 8 --batch 2'
+# shellcheck disable=SC2086
+"$gpt" train $shape --steps 8 --eval-every 4 --out a.safetensors > out 2> err || FAIL 'a.safetensors' "status $?"
+"$gpt" train --data text.txt --resume a.safetensors.last --steps 12 --out b.safetensors --log b.csv > resumed 2> err ||
+    FAIL 'resume --out' "status $?"
+check 'resume --out: what it says it wrote is there' "$gpt" info "$(sed -n 's/^best.* in //p' resumed)"
+finds 'resume --out: it is the new file' ' in b.safetensors$' resumed
+finds 'resume --log: a new file has a header' '^step,train' b.csv
+"$gpt" train --data text.txt --resume a.safetensors.last --steps 0 --stop-at 9 --out c.safetensors > out 2> err || FAIL 'resume --steps 0' "status $?"
+"$gpt" info c.safetensors.last > out
+finds 'resume --steps 0 means 2000' '^steps 2000$' out
+for seed in 1 2; do
+    "$gpt" train --data text.txt --resume a.safetensors.last --steps 12 --seed $seed --out d$seed.safetensors > out 2> err || FAIL 'resume --seed' "status $?"
+done
+if cmp -s d1.safetensors.last d2.safetensors.last; then FAIL 'resume --seed' 'changes nothing'; else ok 'resume --seed draws other windows'; fi
+# shellcheck disable=SC2086
+"$gpt" train $shape --minutes 1e-9 --out e.safetensors > no-time 2> err || FAIL 'no time at all' "status $?"
+check 'no time at all: there is something to sample from' "$gpt" sample e.safetensors --chars 9
+if grep -q inf no-time; then FAIL 'no time at all: no best of infinity' "$(tail -n 1 no-time)"; else ok 'no time at all: no best of infinity'; fi
+"$gpt" help train > help1
+finds 'help shows the default that the table has' 'hidden N.*\[0, 0 to' help1
+
+# numbers in a checkpoint that can't be
+LC_ALL=C sed 's/"step":"300"/"step":"-30"/' model.safetensors.last > bad.last
+"$gpt" train --data text.txt --resume bad.last --out f.safetensors > out 2> err && FAIL 'step -30' 'was accepted'
+finds 'step -30 is refused' 'no valid step' err

@@ -35,9 +35,8 @@ for signal in INT:130 TERM:143; do
     else FAIL "$name: the state is that of step $last" "it is that of ${step:-none}"; fi
     if ls part.*tmp > /dev/null 2>&1; then FAIL "$name: leaves nothing behind" "$(echo part.*tmp)"
     else ok "$name: leaves nothing behind"; fi
-    # the command that it prints works as it stands, but for the text
+    # the command that it prints works as it stands
     command=$(sed -n 's/.*with: gpt //p' err)
-    case $command in *--data*) ;; *) command="$command --data text.txt" ;; esac
     # shellcheck disable=SC2086
     "$gpt" $command > out 2> err || FAIL "$name: goes on" "gpt $command gave status $?"
     same "$name: goes on as if never stopped, best weights" whole.safetensors part.safetensors
