@@ -1,7 +1,7 @@
 #!/bin/sh
 # make.sh: makes the pictures in figures/, from fixed seeds; about a quarter of an hour of one core.
 #
-#     figures/make.sh [NAME...]    all of $pictures by default
+#     figures/make.sh [NAME...]    all of $pictures by default, without the patient ones
 #
 # Works in build/figures and copies every picture that came out well to figures/. Trained models stay
 # there, and are used again while they are newer than the program and the text. QUICK=1 trains for a
@@ -14,6 +14,7 @@ export gpt
 text=data/stories.txt work=build/figures missing=0
 pictures='loss attention lens heads scaling cache recall temperature'
 pictures="$pictures norm positions sinusoids tables tile stream overfit"
+patient_pictures=memory # forty minutes of two cores: only when it is named
 long=${QUICK:+20} every=${QUICK:+10} # steps, and steps between evaluations, if they are to be few
 if [ -n "${QUICK:-}" ]; then work=build/figures-quick; fi
 mkdir -p $work || exit 1
@@ -282,11 +283,25 @@ overfit() {
         -v ylabel="nats per character" $work/overfit.csv
 }
 
+# A window that holds most stories whole, and stories that never come twice.
+memory() {
+    "$MAKE" -s build/stories > $work/make.txt 2>&1 || { skip memory "no generator"; return; }
+    [ -s $work/endless.txt ] ||
+        build/stories --seed 7 --bytes 120000000 data/*.grammar > $work/endless.txt 2> $work/notes.txt
+    awk 'FNR == NR { n += /^<[|]endoftext/; next } story >= n - int(n / 10)
+        /^<[|]endoftext/ { story++ }' $text $text > $work/valid.txt # the last tenth, as gpt train takes it
+    (text=$work/endless.txt; train memory 20000 1000 --valid $work/valid.txt --context 512 --batch 8 --lr 0.003) ||
+        { skip memory "no model"; return; }
+    draw memory -v kind=lines -v title="Memory comes late: loss on validation stories" -v x=step -v y=valid \
+        -v names="transformer" -v hline="the author $(awk -F '|' '/the author\*\*/ { gsub(/[* ]/, "", $4); print $4 }' data/README.md)" \
+        -v xlabel="training steps of 4,096 characters" -v ylabel="nats per character" $work/memory.csv
+}
+
 if [ $# = 0 ]; then set -- $pictures; fi
 for picture; do
-    case " $pictures " in
+    case " $pictures $patient_pictures " in
     *" $picture "*) $picture ;;
-    *) skip "$picture" "there is no such picture; there are: $pictures" ;;
+    *) skip "$picture" "there is no such picture; there are: $pictures $patient_pictures" ;;
     esac
 done
 exit $missing
