@@ -1685,11 +1685,12 @@ static bool training_loop(Training *t, int until) {
     const int B = t->o.batch, T = t->m.c.context;
     const bool terminal = isatty(fileno(stderr));
     int *x = allocate(B, 2 * T * sizeof *x), *y = x + (size_t)B * T, since = 0;
-    double sum = 0, shown = 0, done = 0;
+    double sum = 0, shown = 0;
     if (t->began == 0) t->began = seconds(), t->first = t->step;
     signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGPIPE, SIG_IGN);
+    // what an earlier process did of the schedule tells nothing of the time that is left
     const double earlier = t->o.steps ? (double)t->first / t->o.steps : 0;
-    done = training_done(t);
+    double done = training_done(t);
     while (done < 1 && !stop_signal && !(until && t->step >= until)) {
         const double lr = learning_rate(&t->o, t->step, done);
         sum += training_step(t, x, y, lr), since++;
@@ -2111,7 +2112,8 @@ static Vocab take_vocab(const char *s) {
 
 static void check_shape(const Config *c) {
     if (c->model == MLP || c->dim % c->heads == 0) return; // an MLP has no heads
-    int below = smaller(c->heads, c->dim), above = below;
+    if (c->heads > c->dim) usage("--heads %d: at most --dim %d", c->heads, c->dim);
+    int below = c->heads, above = c->heads;
     while (c->dim % below) below--;
     while (above < c->dim && c->dim % above) above++;
     usage("--heads %d does not divide --dim %d; try %d or %d", c->heads, c->dim, below,
@@ -3188,10 +3190,13 @@ static void take_over(Training *t, const Options *o) {
     if (memcmp(&t->o.c, &stored.c, sizeof stored.c))
         usage("--resume goes on with the model in %s; its shape can't change", o->resume);
     size_t n = strlen(o->resume);
-    const bool named = n > 5 && !strcmp(o->resume + n - 5, ".last");
-    if (named) snprintf(out, sizeof out, "%.*s", (int)n - 5, o->resume);
-    if (named && !has_out) t->o.out = out;
-    else if (!named || strcmp(o->out, out)) t->best = INFINITY; // it is in another file
+    if (!has_out && n > 5 && !strcmp(o->resume + n - 5, ".last")) {
+        snprintf(out, sizeof out, "%.*s", (int)n - 5, o->resume);
+        t->o.out = out;
+    }
+    FILE *best = fopen(t->o.out, "rb");
+    if (best) fclose(best);
+    else t->best = INFINITY; // no best weights here: the next ones are
 }
 
 // Prepares the run that o asks for: a new model, or the one of --resume.
@@ -3255,10 +3260,10 @@ static int train(Options *o) {
     else {
         if (isinf(t.best)) save_best(&t); // something to sample from
         save_last(&t);
+        const bool other = strcmp(o->data, "data/stories.txt");
         fprintf(stderr,
                 "stopped at step %d; go on with: gpt train --resume %s.last%s%s%s%s\n",
-                t.step, t.o.out, strcmp(o->data, "data/stories.txt") ? " --data " : "",
-                strcmp(o->data, "data/stories.txt") ? o->data : "",
+                t.step, t.o.out, other ? " --data " : "", other ? o->data : "",
                 o->valid ? " --valid " : "", o->valid ? o->valid : "");
     }
     const int number = stop_signal;

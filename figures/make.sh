@@ -52,6 +52,7 @@ mlp() { train mlp 600 50 --model mlp --layers 1 --lr 0.01; }
 transformer() { train transformer 1200 150 --pos learned --layers 3 --heads 3 --dim 96; }
 patient() { train patient 6500 500 --pos learned; } # five minutes: memory comes late
 ngram() { "$MAKE" -s build/ngram > $work/make.txt 2>&1; }
+author() { awk -F '|' '/the author\*\*/ { gsub(/[* ]/, "", $4); print $4 }' data/README.md; }
 second() { awk -v key="$1" '$1 == key { print $2; exit }' "$2"; } # the number after a word
 
 # The first 40 characters or fewer of the validation part that begin and end with the same name.
@@ -74,7 +75,7 @@ loss() {
     if ngram && build/ngram 6 $text > $work/order6.txt
     then levels="$levels,order 6 backoff $(awk '$2 == 6 { print $4 }' $work/order6.txt)"
     else say "no line for order 6: build/ngram failed"; fi
-    author=$(awk -F '|' '/the author\*\*/ { gsub(/[* ]/, "", $4); print $4 }' data/README.md)
+    author=$(author)
     if [ -n "$author" ]; then levels="$levels,the author $author"
     else say "no line for the author: data/README.md doesn't name the score"; fi
     draw loss -v kind=lines -v title="What training brings: loss on validation stories" -v x=step -v y=valid \
@@ -283,17 +284,19 @@ overfit() {
         -v ylabel="nats per character" $work/overfit.csv
 }
 
-# A window that holds most stories whole, and stories that never come twice.
+# A window that holds most stories whole, and sixty times as many stories.
 memory() {
     "$MAKE" -s build/stories > $work/make.txt 2>&1 || { skip memory "no generator"; return; }
-    [ -s $work/endless.txt ] ||
-        build/stories --seed 7 --bytes 120000000 data/*.grammar > $work/endless.txt 2> $work/notes.txt
+    if [ ! -s $work/endless.txt ]; then
+        build/stories --seed 7 --bytes 120000000 data/*.grammar > $work/stories.new 2> $work/notes.txt &&
+            mv $work/stories.new $work/endless.txt || { skip memory "build/stories failed"; return; }
+    fi
     awk 'FNR == NR { n += /^<[|]endoftext/; next } story >= n - int(n / 10)
         /^<[|]endoftext/ { story++ }' $text $text > $work/valid.txt # the last tenth, as gpt train takes it
     (text=$work/endless.txt; train memory 20000 1000 --valid $work/valid.txt --context 512 --batch 8 --lr 0.003) ||
         { skip memory "no model"; return; }
     draw memory -v kind=lines -v title="Memory comes late: loss on validation stories" -v x=step -v y=valid \
-        -v names="transformer" -v hline="the author $(awk -F '|' '/the author\*\*/ { gsub(/[* ]/, "", $4); print $4 }' data/README.md)" \
+        -v names="transformer" -v hline="the author $(author)" \
         -v xlabel="training steps of 4,096 characters" -v ylabel="nats per character" $work/memory.csv
 }
 

@@ -164,6 +164,12 @@ shape='--data text.txt --layers 1 --heads 2 --dim 8 --context 8 --batch 2'
     FAIL 'resume --out' "status $?"
 check 'resume --out: what it says it wrote is there' "$gpt" info "$(sed -n 's/^best.* in //p' resumed)"
 finds 'resume --out: it is the new file' ' in b.safetensors$' resumed
+# the best weights stay, however their file is called, when going on makes worse ones
+cp a.safetensors best
+"$gpt" train --data text.txt --resume ./a.safetensors.last --steps 12 --lr 9 --warmup 0 --out a.safetensors > out 2> err || FAIL 'resume, worse' "status $?"
+same 'resume: worse weights do not replace the best' best a.safetensors
+# shellcheck disable=SC2086
+"$gpt" train $shape --steps 8 --eval-every 4 --out a.safetensors > out 2> err || FAIL 'a.safetensors again' "status $?"
 finds 'resume --log: a new file has a header' '^step,train' b.csv
 "$gpt" train --data text.txt --resume a.safetensors.last --steps 0 --stop-at 9 --out c.safetensors > out 2> err || FAIL 'resume --steps 0' "status $?"
 "$gpt" info c.safetensors.last > out

@@ -52,7 +52,7 @@ refuses '--out with the name of a folder' 1 'cannot write folder:' "$gpt" train 
 refuses 'tune: --out in a folder that is not there' 1 'cannot write nowhere/' "$gpt" tune model.safetensors --data text.txt \
     --old text.txt --out nowhere/adapter.safetensors --steps 1
 refuses 'heads that do not divide' 2 'try 3 or 6' "$gpt" train --heads 5 --dim 6
-refuses 'many more heads than dim' 2 'try 128 or 128' "$gpt" train --heads 200 --dim 128
+refuses 'more heads than dim' 2 '--heads 200: at most --dim 128' "$gpt" train --heads 200 --dim 128
 refuses 'help on nothing' 2 dance "$gpt" help dance
 refuses 'prompt with an unknown character' 2 'U+007A' "$gpt" sample model.safetensors --prompt 'The z'
 refuses 'prompt with an unknown character, in Chinese' 2 'U+6587' "$gpt" sample model.safetensors --prompt '文'
