@@ -949,7 +949,8 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 // every layer reads it twice and adds to it twice: once what attention found at other
 // positions, once what the MLP made of it. At the end the head compares it with every
 // token's embedding. Where a token stands is added at the beginning, as a learned row or
-// one of sinusoids, or it turns queries and keys (rotary, the default).
+// one of sinusoids, or it turns queries and keys (rotary, the default), which may first
+// be mixed with the keys before them (smeared).
 //
 //     pre-norm  (GPT-2):      x = x + f(norm(x))      and one norm more before the head
 //     post-norm (the paper):  x = norm(x + f(x))      Vaswani et al. 2017
@@ -957,13 +958,20 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 // The MLP baseline has no attention and no positions; everything else is the same code.
 
 enum { TRANSFORMER, MLP };
-enum { SIN, LEARNED, ROTARY, NONE };
+enum { SIN, LEARNED, ROTARY, SMEARED, NONE };
 enum { PRE, POST };
+enum { SMEAR = 3 }; // keys that are added to the one after them
 
 typedef struct {
     int model, pos, norm, act, tie;
     int layers, heads, dim, hidden, context, V;
 } Config;
+
+static bool adds_positions(const Config *c) {
+    return c->model == TRANSFORMER && (c->pos == SIN || c->pos == LEARNED);
+}
+
+static bool turns(const Config *c) { return c->pos == ROTARY || c->pos == SMEARED; }
 
 // The table of tensors: what a model consists of. It drives initialisation, Adam,
 // checkpoints, the gradient check and `gpt info`.
@@ -985,6 +993,7 @@ typedef struct {
 
 typedef struct {
     Norm norm1, norm2;         // before (or after) each sub-layer
+    size_t smear;              // (SMEAR,C) if positions are smeared
     Linear qkv, proj, fc, out; // attention has the first two, the MLP the others
 } Layer;
 
@@ -1008,6 +1017,7 @@ typedef struct {        // what one sub-layer keeps for its backward pass
 typedef struct {
     Sublayer attn, mlp;
     real *qkv;   // (N,3C)
+    real *own;   // (N,C) the keys before they are smeared
     real *kt;    // (B,H,D,T) the keys, turned
     real *heads; // (N,C) what the heads put out
     real *fc;    // (N,F) before the activation
@@ -1072,12 +1082,12 @@ static Model model_shape(Config c) {
     const double deep = 0.02 / sqrt(2.0 * c.layers); // 2L branches add up on the stream
     char name[32];
     Params *p = &m.p;
-    p->tensor = allocate((size_t)c.layers * 12 + 5, sizeof(Tensor));
+    p->tensor = allocate((size_t)c.layers * 13 + 5, sizeof(Tensor));
     m.layer = allocate(c.layers, sizeof(Layer));
     m.off = allocate((size_t)c.layers * c.heads, 1);
     m.wte = add_tensor(p, c.V, C, 0, 0.02, "transformer.wte.weight");
     if (c.model == TRANSFORMER && c.pos != NONE) {
-        const int width = c.pos == ROTARY ? C / c.heads : C;
+        const int width = turns(&c) ? C / c.heads : C;
         m.wpe = add_tensor(p, c.context, width, 0, 0.02, "transformer.wpe.weight");
         p->tensor[p->count - 1].fixed = c.pos != LEARNED;
     }
@@ -1088,6 +1098,9 @@ static Model model_shape(Config c) {
             k->norm1 = add_norm(p, C, name);
             k->qkv = add_linear(p, C, 3 * C, 0.02, l, "attn.c_attn");
             k->proj = add_linear(p, C, C, deep, l, "attn.c_proj");
+            if (c.pos == SMEARED && c.context > 1) // one key alone has none before it
+                k->smear =
+                    add_tensor(p, SMEAR, C, 0, 0, "transformer.h.%d.attn.smear", l);
         }
         sprintf(name, "h.%d.ln_2", l);
         k->norm2 = add_norm(p, C, name);
@@ -1163,6 +1176,7 @@ static uint64_t acts_plan(Acts *a, const Config *c, bool learns) {
         s->fc = take(M, &n, N * F);
         if (c->model == MLP) continue;
         s->qkv = take(M, &n, N * 3 * C), s->heads = take(M, &n, N * C);
+        if (c->pos == SMEARED) s->own = take(M, &n, N * C);
         s->kt = take(M, &n, (N + a->room - 1) / a->room * a->room * C);
     }
     a->y = take(M, &n, N * C), a->mean = take(M, &n, N), a->scale = take(M, &n, N);
@@ -1219,6 +1233,34 @@ static void rotate(real *qkv, const real *hands, int way, int N, int T, int C, i
             }
 }
 
+// Adds to each key in qkv (N,3C) the three before it, channel by channel times taps
+// (SMEAR,C): then a position can be found by what stands before it, and a single layer
+// can copy (smeared keys, Olsson et al. 2022). own (N,C) keeps the keys as they were, for
+// the backward and for the positions that come after.
+static void smear_forward(real *qkv, real *own, const real *taps, Span s, int C) {
+    for (int r = 0; r < span_rows(s); r++) {
+        real *key = qkv + (size_t)r * 3 * C + C, *x = own + (size_t)r * C;
+        memcpy(x, key, sizeof(real) * C);
+        for (int i = 1; i <= SMEAR && i <= s.from + r % (s.T - s.from); i++)
+            for (int c = 0; c < C; c++) key[c] += taps[(i - 1) * C + c] * x[c - i * C];
+    }
+}
+
+// forward: key[t] = own[t] + sum of taps[i] own[t-i]; so a tap's gradient is the sum of
+// dkey[t] own[t-i], and down[t] = dkey[t] + sum of taps[i] dkey[t+i]. Row by row from the
+// first, dkey becomes down: the rows after it are still dkey.
+static void smear_backward(real *dqkv, real *dtaps, const real *own, const real *taps,
+                           int N, int T, int C) {
+    for (int r = 0; r < N; r++) {
+        const real *x = own + (size_t)r * C;
+        real *d = dqkv + (size_t)r * 3 * C + C;
+        for (int i = 1; i <= SMEAR && i <= r % T; i++)
+            for (int c = 0; c < C; c++) dtaps[(i - 1) * C + c] += d[c] * x[c - i * C];
+        for (int i = 1; i <= SMEAR && i < T - r % T; i++)
+            for (int c = 0; c < C; c++) d[c] += taps[(i - 1) * C + c] * d[c + i * 3 * C];
+    }
+}
+
 // out, in (N,C): queries, keys, values; attention; a linear layer that mixes the heads
 static void attend_forward(const Model *m, Acts *a, int l, real *out, const real *in,
                            Span s) {
@@ -1228,15 +1270,17 @@ static void attend_forward(const Model *m, Acts *a, int l, real *out, const real
     real *p = a->p ? a->p + (size_t)l * H * a->room * a->room : NULL;
     real *qkv = k->qkv + (size_t)s.from * 3 * C;
     linear_forward(qkv, in, w, m->layer[l].qkv, N);
-    if (m->c.pos == ROTARY)
+    if (m->c.pos == SMEARED)
+        smear_forward(qkv, k->own + (size_t)s.from * C, w + m->layer[l].smear, s, C);
+    if (turns(&m->c))
         rotate(qkv, w + m->wpe + (size_t)s.from * D, 1, N, s.T - s.from, C, D);
     attention_forward(k->heads, k->kt, p, a->work, k->qkv, m->off + l * H, s.B, s.T,
                       s.from, a->room, C, H);
     linear_forward(out, k->heads + (size_t)s.from * C, w, m->layer[l].proj, N);
 }
 
-// forward: qkv = linear(in), rotated; heads = attention(qkv); out = linear(heads).
-// Overwrites din.
+// forward: qkv = linear(in), smeared, rotated; heads = attention(qkv); out =
+// linear(heads). Overwrites din.
 static void attend_backward(const Model *m, Acts *a, int l, real *din, const real *dout,
                             const real *in, Span s) {
     const Layer *k = &m->layer[l];
@@ -1246,7 +1290,10 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
     linear_backward(dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
     attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
                        C, H);
-    if (m->c.pos == ROTARY) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
+    if (turns(&m->c)) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
+    if (m->c.pos == SMEARED)
+        smear_backward(a->dqkv, a->g + k->smear, a->layer[l].own, w + k->smear, N, s.T,
+                       C);
     linear_backward(din, a->g, a->wt, a->dqkv, in, w, k->qkv, N);
 }
 
@@ -1313,10 +1360,6 @@ static void sublayer_backward(const Model *m, Acts *a, int l, bool attends, Span
     else mlp_backward(m, a, l, din, dout, pre ? k->y : k->x, s);
     if (pre) norm_backward(a->dx, a->g, a->dy, k->x, k->mean, k->scale, m->p.w, norm, N);
     else add(a->dx, a->ds, n);
-}
-
-static bool adds_positions(const Config *c) {
-    return c->model == TRANSFORMER && (c->pos == SIN || c->pos == LEARNED);
 }
 
 // The whole model up to the head: ids (N) to a->last (N,C), for the rows of the span.
@@ -2996,7 +3039,7 @@ static const Option options[] = {
      "hidden units of the MLP (0: four times --dim)"},
     {"context", INT(c.context, "128", 1, 65536), "n_ctx", "tcb",
      "characters that the model sees at once"},
-    {"pos", ONE_OF(c.pos, "rotary", "sin|learned|rotary|none"), "pos", "tcb",
+    {"pos", ONE_OF(c.pos, "rotary", "sin|learned|rotary|smeared|none"), "pos", "tcb",
      "how positions are told apart"},
     {"norm", ONE_OF(c.norm, "pre", "pre|post"), "norm", "tcb",
      "layer norm before or after each sub-layer"},

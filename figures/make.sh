@@ -104,16 +104,17 @@ lens() {
 
 # The heads of two models that were trained to copy; if the recipe fails, those of the small transformer.
 heads() {
-    say "training with 2 layers and with 1 on repeated letters: tests/induction.sh"
+    say "training with 2 layers, 1, and 1 with smeared keys on repeated letters: tests/induction.sh"
     scores() { # scores NAME F.csv: its records in the order of the heads
         sed 1d "$2" | sort -t , -k 1,1n -k 2,2n | awk -F , -v name="$1" '
             { printf "%slayer %d head %d,%.3f,%.3f,%.3f\n", name, $1, $2, $3, $4, $5 }'
     }
     echo head,induction,previous,first > $work/heads.csv
     if sh tests/induction.sh $long > $work/induction.txt; then
-        title="Copying takes two layers: where the heads of two small models look"
+        title="Copying takes two layers, or smeared keys: where heads look"
         scores "2 layers: " build/induction-2.csv >> $work/heads.csv
         scores "1 layer: " build/induction-1.csv >> $work/heads.csv
+        scores "smeared keys: " build/induction-smeared.csv >> $work/heads.csv
     else
         say "no head learned to copy there ($work/induction.txt); drawing the small transformer's heads"
         title="Where the heads of the small transformer look, on random characters that repeat"
@@ -206,14 +207,14 @@ changed() {
 
 positions() {
     changed full "m->c.pos == SIN ? 0.1 : 1" "1" || { skip positions "cannot change gpt.c"; return; }
-    for how in sin full learned none rotary; do
+    for how in sin full learned none rotary smeared; do
         if [ $how = full ]; then set -- $work/full sin; else set -- "$gpt" $how; fi
         (gpt=$1; train positions-$how 600 50 --pos $2 --layers 2 --heads 4 --dim 64) ||
             { skip positions "no model"; return; }
     done
-    title="Five ways to tell the model where a character stands"
-    names="sinusoids (a tenth),sinusoids (in full),learned,none,rotary"
-    curves positions-sin positions-full positions-learned positions-none positions-rotary
+    title="Six ways to tell the model where a character stands"
+    names="sinusoids (a tenth),sinusoids (in full),learned,none,rotary,smeared"
+    curves positions-sin positions-full positions-learned positions-none positions-rotary positions-smeared
 }
 
 # The table itself, sines and cosines apart: side by side they are stripes.

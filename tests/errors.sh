@@ -44,7 +44,7 @@ refuses '--lr inf' 2 --lr "$gpt" train --lr inf
 refuses '--temperature -1' 2 --temperature "$gpt" sample model.safetensors --temperature -1
 refuses '--heads 3 --dim 128' 2 '--heads 3' "$gpt" train --heads 3 --dim 128
 refuses '--heads 8 --dim 4' 2 '--heads 8' "$gpt" train --heads 8 --dim 4
-refuses '--pos here' 2 'sin|learned|rotary|none' "$gpt" train --pos here
+refuses '--pos here' 2 'sin|learned|rotary|smeared|none' "$gpt" train --pos here
 refuses '--model' 2 'transformer|mlp' "$gpt" train --model rnn
 refuses '--matmul' 2 'plain|sse|avx2|avx512' "$gpt" train --matmul fast
 refuses 'a switch with a value' 2 'takes no value' "$gpt" sample model.safetensors --past-end=no

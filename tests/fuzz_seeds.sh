@@ -6,7 +6,7 @@ make_text text.txt 12
 printf 'a b\n' > ab.txt
 for _ in 1 2 3 4 5; do printf 'ab b\303\251 \342\202\254 \360\220\200\200"\\\n'; done > few.txt
 seeds=0
-for kind in '--pos learned' '--pos sin --norm post --act gelu' '--pos none --tie no' '--pos rotary' '--model mlp'; do
+for kind in '--pos learned' '--pos sin --norm post --act gelu' '--pos none --tie no' '--pos rotary' '--pos smeared' '--model mlp'; do
     for data in text few; do
         seeds=$((seeds + 1))
         # shellcheck disable=SC2086

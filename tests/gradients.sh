@@ -15,7 +15,7 @@ for path in plain sse avx2 avx512; do
         fi
     fi
     for model in transformer mlp; do
-        for pos in sin learned rotary none; do
+        for pos in sin learned rotary smeared none; do
             for norm in pre post; do
                 for act in relu gelu; do
                     for tie in yes no; do
@@ -28,10 +28,10 @@ for path in plain sse avx2 avx512; do
         [ $model = transformer ] || break
     done > problems
     if [ -s problems ]; then
-        echo "FAIL all models, $path: $(grep -c . problems) of 64 are wrong"
+        echo "FAIL all models, $path: $(grep -c . problems) of 80 are wrong"
         head -n 5 problems
     else
-        ok "all 64 models, $path"
+        ok "all 80 models, $path"
     fi
 done
 
@@ -39,6 +39,7 @@ for shape in '--layers 1 --heads 1 --dim 3 --hidden 1 --context 1 --act gelu' \
     '--layers 1 --heads 1 --dim 5 --hidden 3 --context 2' \
     '--layers 3 --heads 5 --dim 5 --hidden 7 --context 9' \
     '--layers 2 --heads 3 --dim 15 --context 9 --pos rotary' '--layers 1 --heads 4 --dim 4 --pos rotary' \
+    '--layers 2 --heads 3 --dim 15 --context 9 --pos smeared' '--context 2 --pos smeared' \
     '--layers 1 --heads 2 --dim 6 --hidden 8 --context 70' \
     '--model mlp --dim 8' '--model mlp --heads 7 --dim 5 --norm post' \
     '--layers 2 --heads 3 --dim 51 --hidden 97 --context 35 --act gelu --norm post'; do

@@ -7,10 +7,11 @@
 # comes next can only be known by finding the same letter earlier and looking at what followed it.
 # That takes two layers: the first copies to each position which letter stood before it, the second
 # looks for a position whose earlier letter is its own. One layer sees letters and distances, but
-# not what followed what. The same training with 2 layers and with 1; `gpt heads` scores both.
-# Writes build/induction-L.safetensors and build/induction-L.csv for L layers. Exit status 1 unless
-# 2 layers copy (a head above 0.4, loss below 0.5 on what repeats; two heads may share the work) and
-# 1 layer doesn't (no head above 0.25, loss above 1.5).
+# not what followed what; unless its keys are smeared, which puts the letter before into each key.
+# The same training with 2 layers, with 1, and with 1 and smeared keys; `gpt heads` scores each.
+# Writes build/induction-K.safetensors and build/induction-K.csv for K = 2, 1, smeared. Exit status 1
+# unless the first and the last copy (a head above 0.4, loss below 0.5 on what repeats; two heads may
+# share the work) and the one between doesn't (no head above 0.25, loss above 1.5).
 cd "$(dirname "$0")/.." || exit 1
 : "${gpt:=build/gpt}"
 mkdir -p build
@@ -31,16 +32,18 @@ awk 'BEGIN {
 }' > build/induction.txt || exit 1
 
 status=0
-for layers in 2 1; do
-    model=build/induction-$layers
-    echo "== layers $layers"
-    "$gpt" train --data build/induction.txt --layers $layers --heads 2 --dim 128 --pos learned --context 64 \
+for kind in 2 1 smeared; do
+    model=build/induction-$kind layers=1 pos=learned
+    if [ $kind = 2 ]; then layers=2; fi
+    if [ $kind = smeared ]; then pos=smeared; fi
+    echo "== layers $layers, positions $pos"
+    "$gpt" train --data build/induction.txt --layers $layers --heads 2 --dim 128 --pos $pos --context 64 \
         --steps "${1:-3000}" --batch 32 --lr 0.002 --weight-decay 0.01 --out $model.safetensors || exit 1
     "$gpt" heads $model.safetensors --repeat 20 --csv $model.csv > $model.txt || exit 1
     cat $model.txt
-    awk -v layers=$layers 'NR == 1 { best = $6 } /^loss/ { loss = $7 } END {
-        good = layers == 2 ? best > 0.4 && loss < 0.5 : best < 0.25 && loss > 1.5
-        print (good ? "ok" : "FAIL") " induction-" layers ": best head " best ", loss " loss
+    awk -v kind=$kind 'NR == 1 { best = $6 } /^loss/ { loss = $7 } END {
+        good = kind != 1 ? best > 0.4 && loss < 0.5 : best < 0.25 && loss > 1.5
+        print (good ? "ok" : "FAIL") " induction-" kind ": best head " best ", loss " loss
         exit !good
     }' $model.txt || status=1
 done

@@ -98,7 +98,7 @@ for kind in '--pos learned' '--pos sin --act gelu --hidden 48' '--pos learned --
         same "gpt reads it, with the same loss ($copy)" loss.txt loss.$copy
     done
 done
-for kind in '--norm post' '--pos none' '--pos rotary' '--model mlp'; do
+for kind in '--norm post' '--pos none' '--pos rotary' '--pos smeared' '--model mlp'; do
     # shellcheck disable=SC2086
     "$gpt" train --data text.txt --out n $small $kind --steps 2 > out 2> err
     if "$python" there.py n > out 2> err; then FAIL "no counterpart: $kind" 'it was converted'

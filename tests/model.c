@@ -8,9 +8,9 @@ enum { V = 11, MOST_T = 70 };
 
 static bool next_config(Config *c, int *number) { // all combinations, one after the other
     int n = (*number)++;
-    if (n >= 2 * 4 * 2 * 2 * 2) return false;
-    *c = (Config){.model = n % 2 ? MLP : TRANSFORMER, .pos = n / 2 % 4, .norm = n / 8 % 2,
-                  .act = n / 16 % 2, .tie = n / 32 % 2, .layers = 2, .heads = 3, .dim = 12,
+    if (n >= 2 * 5 * 2 * 2 * 2) return false;
+    *c = (Config){.model = n % 2 ? MLP : TRANSFORMER, .pos = n / 2 % 5, .norm = n / 10 % 2,
+                  .act = n / 20 % 2, .tie = n / 40 % 2, .layers = 2, .heads = 3, .dim = 12,
                   .hidden = 20, .context = 7, .V = V};
     WHERE("%s pos %d norm %d act %d tie %d", c->model == MLP ? "mlp" : "transformer", c->pos,
           c->norm, c->act, c->tie);
@@ -71,7 +71,11 @@ static void slow_attention(const Model *m, int l, double (*out)[64], double (*in
     for (int t = 0; t < T; t++)
         slow_linear(qkv[t], in[t], weight(m, "transformer.h.%d.attn.c_attn.weight", l),
                     weight(m, "transformer.h.%d.attn.c_attn.bias", l), C, 3 * C);
-    for (int t = 0; t < T && m->c.pos == ROTARY; t++)
+    for (int t = T; t-- && m->c.pos == SMEARED;) // from the last on: the keys before are still their own
+        for (int i = 1; i <= 3 && i <= t; i++)
+            for (int c = 0; c < C; c++)
+                qkv[t][C + c] += weight(m, "transformer.h.%d.attn.smear", l)[(i - 1) * C + c] * qkv[t - i][C + c];
+    for (int t = 0; t < T && (m->c.pos == ROTARY || m->c.pos == SMEARED); t++)
         for (int i = 0; i + 1 < 2 * C; i++) { // the odd channel of an odd head stays
             if (i % D % 2 || i % D + 1 == D) continue;
             const double angle = t * exp(-log(10000) * (i % D) / D), x = qkv[t][i], y = qkv[t][i + 1];

@@ -46,6 +46,9 @@ mutant gradients 'positions get no gradient' 's/C + c\] += dx\[c\]/C + c] += 0 *
 mutant layers-double 'positions begin at 0 with a cache' 's/(t0 + r % T)/(r % T)/'
 mutant model-double 'rotary: the keys stay' 's/c < 2 \* C; c += D/c < C; c += D/'
 mutant model-double 'rotary begins at 0 with a cache' 's/w + m->wpe + (size_t)s.from \* D, 1/w + m->wpe, 1/'
+mutant model-double 'smeared: a position too far' 's/i <= SMEAR \&\& i <= s.from + r %/i <= SMEAR \&\& i <= 1 + s.from + r %/'
+mutant model-double 'smeared: the cache is forgotten' 's/i <= s.from + r % (s.T - s.from); i++/i <= r % (s.T - s.from); i++/'
+mutant gradients 'smeared: keys after forget' 's/i < T - r % T; i++/i < T - r % T - 1; i++/'
 mutant gradients 'rotary: the gradient is not turned back' 's/w + m->wpe, -1, N/w + m->wpe, 1, N/'
 # layer norm
 mutant layers-double 'epsilon outside the root' 's/1 \/ root(squares \/ (real)C + (real)1e-5)/1 \/ (root(squares \/ (real)C) + (real)1e-5)/'

@@ -28,7 +28,10 @@ def logits(w, about, ids):
     def attention(x, name):
         T, C = x.shape
         q, k, v = linear(x, name + ".c_attn").reshape(T, 3, H, C // H).transpose(1, 2, 0, 3)
-        if about["pos"] == "rotary": q, k = turned(q), turned(k)
+        if about["pos"] == "smeared":
+            taps = w[name + ".smear"].reshape(3, H, 1, C // H)
+            k = sum([k] + [np.pad(taps[i - 1] * k, ((0, 0), (i, 0), (0, 0)))[:, :T] for i in (1, 2, 3)])
+        if about["pos"] in ("rotary", "smeared"): q, k = turned(q), turned(k)
         p = q @ k.transpose(0, 2, 1) / np.sqrt(C // H) + np.triu(np.full((T, T), -np.inf), 1)
         p = np.exp(p - p.max(-1, keepdims=True))
         return linear((p / p.sum(-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(T, C), name + ".c_proj")
@@ -68,7 +71,7 @@ PYTHON
 
 : > models
 for model in transformer mlp; do
-    for pos in sin learned rotary none; do
+    for pos in sin learned rotary smeared none; do
         for norm in pre post; do
             for act in relu gelu; do
                 for tie in yes no; do

@@ -19,7 +19,9 @@ assert int(meta["vocab_size"]) == V == len(meta["vocab"]) + 1, meta["vocab"]
 assert list(meta["vocab"]) == sorted(set(text.replace("\n<|endoftext|>\n", "").rstrip("\n")))
 expected = {"transformer.wte.weight": [V, C]}
 attends = kind != "mlp"
-if attends and kind != "none": expected["transformer.wpe.weight"] = [T, C // int(meta["n_head"]) if kind == "rotary" else C]
+if attends and kind != "none": expected["transformer.wpe.weight"] = [T, C // int(meta["n_head"]) if kind in ("rotary", "smeared") else C]
+if kind == "smeared":
+    for l in range(int(meta["n_layer"])): expected[f"transformer.h.{l}.attn.smear"] = [3, C]
 for l in range(layers):
     p = f"transformer.h.{l}."
     if attends: expected |= {p + "ln_1.weight": [C], p + "ln_1.bias": [C], p + "attn.c_attn.weight": [C, 3 * C],
@@ -49,7 +51,7 @@ printf 'caf\303\251 "quoted" back\\slash\ta \360\237\220\223 crowed.\n<|endoftex
 for double in 0 1; do
     program=$gpt
     [ $double = 0 ] || program=$gpt_double
-    for kind in learned sin rotary none mlp; do
+    for kind in learned sin rotary smeared none mlp; do
         for options in '--norm pre --tie yes' '--norm post --tie no'; do
             model="--pos $kind"
             [ $kind != mlp ] || model='--model mlp'

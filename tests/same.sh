@@ -13,7 +13,7 @@ middle='--layers 2 --heads 4 --dim 64 --context 96 --batch 43 --steps 3 --eval-e
 for program in "$gpt" "$gpt_double"; do
     real=float
     [ "$program" = "$gpt" ] || real=double
-    for kind in '--pos learned --act gelu' '--norm post --pos sin --tie no' '--pos rotary' '--model mlp'; do
+    for kind in '--pos learned --act gelu' '--norm post --pos sin --tie no' '--pos rotary' '--pos smeared' '--model mlp'; do
         # up to 8 for the first model; for the others, some that share the work unevenly
         counts='1 2 3 4 5 6 7 8'
         [ "$kind" = '--pos learned --act gelu' ] || counts='1 2 3 5'

@@ -17,7 +17,7 @@ silent() { # NAME STATUS COMMAND...
 use() { # PREFIX PROGRAM...: a life of a model
     prefix=$1
     shift
-    for kind in '--pos learned --norm pre --act gelu' '--pos sin --norm post --tie no' '--pos rotary' '--model mlp'; do
+    for kind in '--pos learned --norm pre --act gelu' '--pos sin --norm post --tie no' '--pos rotary' '--pos smeared' '--model mlp'; do
         # shellcheck disable=SC2086
         silent "$prefix: train $kind" 0 "$@" train --data text.txt --out m.safetensors --log log.csv \
             $small $kind --steps 7 --eval-every 3 --stop-at 5
