@@ -949,8 +949,8 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 // every layer reads it twice and adds to it twice: once what attention found at other
 // positions, once what the MLP made of it. At the end the head compares it with every
 // token's embedding. Where a token stands is added at the beginning, as a learned row or
-// one of sinusoids, or it turns queries and keys (rotary, the default), which may first
-// be mixed with the keys before them (smeared).
+// one of sinusoids, or it turns queries and keys (rotary, the default); each key may
+// first be mixed with those before it (smeared).
 //
 //     pre-norm  (GPT-2):      x = x + f(norm(x))      and one norm more before the head
 //     post-norm (the paper):  x = norm(x + f(x))      Vaswani et al. 2017
@@ -960,7 +960,7 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 enum { TRANSFORMER, MLP };
 enum { SIN, LEARNED, ROTARY, SMEARED, NONE };
 enum { PRE, POST };
-enum { SMEAR = 3 }; // keys that are added to the one after them
+enum { SMEAR = 3 }; // how many keys before it a smeared key takes in
 
 typedef struct {
     int model, pos, norm, act, tie;
@@ -971,7 +971,7 @@ static bool adds_positions(const Config *c) {
     return c->model == TRANSFORMER && (c->pos == SIN || c->pos == LEARNED);
 }
 
-static bool turns(const Config *c) { return c->pos == ROTARY || c->pos == SMEARED; }
+static bool rotates(const Config *c) { return c->pos == ROTARY || c->pos == SMEARED; }
 
 // The table of tensors: what a model consists of. It drives initialisation, Adam,
 // checkpoints, the gradient check and `gpt info`.
@@ -993,7 +993,7 @@ typedef struct {
 
 typedef struct {
     Norm norm1, norm2;         // before (or after) each sub-layer
-    size_t smear;              // (SMEAR,C) if positions are smeared
+    size_t smear;              // (SMEAR,C) with --pos smeared
     Linear qkv, proj, fc, out; // attention has the first two, the MLP the others
 } Layer;
 
@@ -1087,7 +1087,7 @@ static Model model_shape(Config c) {
     m.off = allocate((size_t)c.layers * c.heads, 1);
     m.wte = add_tensor(p, c.V, C, 0, 0.02, "transformer.wte.weight");
     if (c.model == TRANSFORMER && c.pos != NONE) {
-        const int width = turns(&c) ? C / c.heads : C;
+        const int width = rotates(&c) ? C / c.heads : C;
         m.wpe = add_tensor(p, c.context, width, 0, 0.02, "transformer.wpe.weight");
         p->tensor[p->count - 1].fixed = c.pos != LEARNED;
     }
@@ -1246,9 +1246,10 @@ static void smear_forward(real *qkv, real *own, const real *taps, Span s, int C)
     }
 }
 
-// forward: key[t] = own[t] + sum of taps[i] own[t-i]; so a tap's gradient is the sum of
-// dkey[t] own[t-i], and down[t] = dkey[t] + sum of taps[i] dkey[t+i]. Row by row from the
-// first, dkey becomes down: the rows after it are still dkey.
+// forward: key[t] = own[t] + sum over i of taps[i] own[t-i]; so the gradient of taps[i]
+// is the sum over t of dkey[t] own[t-i], and that of own[t] is dkey[t] + sum over i of
+// taps[i] dkey[t+i]. It takes the place of dkey, from the first row on: those after it,
+// which it needs, are still as they came.
 static void smear_backward(real *dqkv, real *dtaps, const real *own, const real *taps,
                            int N, int T, int C) {
     for (int r = 0; r < N; r++) {
@@ -1272,7 +1273,7 @@ static void attend_forward(const Model *m, Acts *a, int l, real *out, const real
     linear_forward(qkv, in, w, m->layer[l].qkv, N);
     if (m->c.pos == SMEARED)
         smear_forward(qkv, k->own + (size_t)s.from * C, w + m->layer[l].smear, s, C);
-    if (turns(&m->c))
+    if (rotates(&m->c))
         rotate(qkv, w + m->wpe + (size_t)s.from * D, 1, N, s.T - s.from, C, D);
     attention_forward(k->heads, k->kt, p, a->work, k->qkv, m->off + l * H, s.B, s.T,
                       s.from, a->room, C, H);
@@ -1290,7 +1291,7 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
     linear_backward(dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
     attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
                        C, H);
-    if (turns(&m->c)) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
+    if (rotates(&m->c)) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
     if (m->c.pos == SMEARED)
         smear_backward(a->dqkv, a->g + k->smear, a->layer[l].own, w + k->smear, N, s.T,
                        C);

@@ -40,6 +40,7 @@ for shape in '--layers 1 --heads 1 --dim 3 --hidden 1 --context 1 --act gelu' \
     '--layers 3 --heads 5 --dim 5 --hidden 7 --context 9' \
     '--layers 2 --heads 3 --dim 15 --context 9 --pos rotary' '--layers 1 --heads 4 --dim 4 --pos rotary' \
     '--layers 2 --heads 3 --dim 15 --context 9 --pos smeared' '--context 2 --pos smeared' \
+    '--context 1 --pos smeared' \
     '--layers 1 --heads 2 --dim 6 --hidden 8 --context 70' \
     '--model mlp --dim 8' '--model mlp --heads 7 --dim 5 --norm post' \
     '--layers 2 --heads 3 --dim 51 --hidden 97 --context 35 --act gelu --norm post'; do

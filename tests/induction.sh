@@ -1,7 +1,7 @@
 #!/bin/sh
 # induction.sh: shows an induction head growing where it can, and not growing where it can't.
 #
-#     tests/induction.sh [STEPS]      3000 steps by default: two minutes
+#     tests/induction.sh [STEPS]      3000 steps by default: two to three minutes
 #
 # The text: every story is a string of 8 to 26 letters, each at most once, repeated to the end. What
 # comes next can only be known by finding the same letter earlier and looking at what followed it.

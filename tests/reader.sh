@@ -20,12 +20,11 @@ assert list(meta["vocab"]) == sorted(set(text.replace("\n<|endoftext|>\n", "").r
 expected = {"transformer.wte.weight": [V, C]}
 attends = kind != "mlp"
 if attends and kind != "none": expected["transformer.wpe.weight"] = [T, C // int(meta["n_head"]) if kind in ("rotary", "smeared") else C]
-if kind == "smeared":
-    for l in range(int(meta["n_layer"])): expected[f"transformer.h.{l}.attn.smear"] = [3, C]
 for l in range(layers):
     p = f"transformer.h.{l}."
     if attends: expected |= {p + "ln_1.weight": [C], p + "ln_1.bias": [C], p + "attn.c_attn.weight": [C, 3 * C],
         p + "attn.c_attn.bias": [3 * C], p + "attn.c_proj.weight": [C, C], p + "attn.c_proj.bias": [C]}
+    if kind == "smeared": expected[p + "attn.smear"] = [3, C]
     expected |= {p + "ln_2.weight": [C], p + "ln_2.bias": [C], p + "mlp.c_fc.weight": [C, F],
         p + "mlp.c_fc.bias": [F], p + "mlp.c_proj.weight": [F, C], p + "mlp.c_proj.bias": [C]}
 if meta["norm"] == "pre": expected |= {"transformer.ln_f.weight": [C], "transformer.ln_f.bias": [C]}
