@@ -71,6 +71,8 @@ static void wall_clock(struct timespec *t) { // which clock() is there, in milli
 #else
 #define OPENMP "no"
 static int omp_get_max_threads(void) { return 1; }
+static int omp_get_num_threads(void) { return 1; }
+static int omp_get_thread_num(void) { return 0; }
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
@@ -542,14 +544,23 @@ static void linear_forward(real *y, const real *x, const real *w, Linear k, int 
     matmul(y, k.O, rows(w + k.b, 0), rows(x, k.I), rows(w + k.w, k.O), N, k.O, k.I);
 }
 
+// Threads that work side by side pass the block after this one by one, in the order of
+// their numbers: what all of them add to comes out the same, whoever is there first.
+#define IN_TURN                                              \
+    _Pragma("omp for ordered schedule(static, 1) nowait")    \
+    for (int turn = 0; turn < omp_get_num_threads(); turn++) \
+        _Pragma("omp ordered")
+
 // forward: y = x W + b. Three products, one for each of the three: with dy (N,O),
 //     dx = dy Wt    dW += xt dy    db += 1t dy, the sum of the rows of dy
 static void linear_backward_weights(real *g, const real *dy, const real *x, Linear k,
                                     int N) {
     static const real one = 1;
     real *dW = g + k.w, *db = g + k.b;
-    matmul(db, k.O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), 1, k.O, N);
-    matmul(dW, k.O, rows(dW, k.O), turned(x, k.I), rows(dy, k.O), k.I, k.O, N);
+    IN_TURN {
+        matmul(db, k.O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), 1, k.O, N);
+        matmul(dW, k.O, rows(dW, k.O), turned(x, k.I), rows(dy, k.O), k.I, k.O, N);
+    }
 }
 
 // Overwrites dx (N,I), and turned_w (O,I), which receives W turned.
@@ -651,7 +662,7 @@ PER_CPU(norm_forward,
 // dn = dy gain, the mean takes away the average of dn, the deviation its part along n:
 //     dx += scale (dn - avg(dn) - n avg(dn n))
 // lab 1
-ANY norm_backward_any(real *restrict dx, real *g, const real *dy, const real *x,
+ANY norm_backward_rows_any(real *restrict dx, real *g, const real *dy, const real *x,
                       const real *mean, const real *scale, const real *w, Norm k, int N) {
     const real *gain = w + k.gain;
     real *restrict dgain = g + k.gain, *restrict dbias = g + k.bias;
@@ -674,10 +685,16 @@ ANY norm_backward_any(real *restrict dx, real *g, const real *dy, const real *x,
         }
     }
 }
-PER_CPU(norm_backward,
+PER_CPU(norm_backward_rows,
         (real *dx, real *g, const real *dy, const real *x, const real *mean,
          const real *scale, const real *w, Norm k, int N),
         (dx, g, dy, x, mean, scale, w, k, N))
+
+static void norm_backward(real *dx, real *g, const real *dy, const real *x,
+                          const real *mean, const real *scale, const real *w, Norm k,
+                          int N) {
+    IN_TURN { norm_backward_rows(dx, g, dy, x, mean, scale, w, k, N); }
+}
 
 typedef enum { RELU, GELU } Activation;
 
@@ -1038,7 +1055,6 @@ typedef struct Acts {  // what forward and backward passes write
     real *logits, *loss;    // (N,V), (N)
     real *act, *work;       // (N,F) after the activation; attention's scratch
     real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
-    real *g;            // gradients of this micro-batch, laid out like the weights
     real *dx, *dy, *ds; // (N,C) gradients of the stream; of what a sub-layer reads, used
                         // with pre-norm; of what it adds, with post-norm. dy is ds.
     real *dqkv, *dfc;   // (N,3C), (N,F): in one place, since one is used after the other
@@ -1203,7 +1219,7 @@ static void acts_free(Acts *a) {
     for (int i = 1; i < a->lanes; i++) acts_free(&a->more[i - 1]);
     free(a->more);
     free(a->layer);
-    aligned_free(a->g), aligned_free(a->memory), aligned_free(a->p);
+    aligned_free(a->memory), aligned_free(a->p);
 }
 
 // x (n) += y (n), the residual connection
@@ -1287,15 +1303,18 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
     const Layer *k = &m->layer[l];
     const real *w = m->p.w, *qkv = a->layer[l].qkv;
     const int C = m->c.dim, H = m->c.heads, N = span_rows(s);
-    real *dheads = din; // its place is free until the end
-    linear_backward(dheads, a->g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
+    real *g = m->p.g, *dheads = din; // its place is free until the end
+    linear_backward(dheads, g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
     attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
                        C, H);
     if (rotates(&m->c)) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
-    if (m->c.pos == SMEARED)
-        smear_backward(a->dqkv, a->g + k->smear, a->layer[l].own, w + k->smear, N, s.T,
-                       C);
-    linear_backward(din, a->g, a->wt, a->dqkv, in, w, k->qkv, N);
+    if (m->c.pos == SMEARED) {
+        IN_TURN {
+            smear_backward(a->dqkv, g + k->smear, a->layer[l].own, w + k->smear, N, s.T,
+                           C);
+        }
+    }
+    linear_backward(din, g, a->wt, a->dqkv, in, w, k->qkv, N);
 }
 
 // out, in (N,C): up to F hidden units, the activation, and back
@@ -1316,8 +1335,8 @@ static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *
     const int N = span_rows(s);
     linear_backward_input(a->dfc, a->wt, dout, m->p.w, k->out, N);
     activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N * m->c.hidden);
-    linear_backward_weights(a->g, dout, a->act, k->out, N);
-    linear_backward(din, a->g, a->wt, a->dfc, in, m->p.w, k->fc, N);
+    linear_backward_weights(m->p.g, dout, a->act, k->out, N);
+    linear_backward(din, m->p.g, a->wt, a->dfc, in, m->p.w, k->fc, N);
 }
 
 // One reading of the stream x and one addition to it, for the rows of the span. Keeps x,
@@ -1352,14 +1371,14 @@ static void sublayer_backward(const Model *m, Acts *a, int l, bool attends, Span
     const Sublayer *k = attends ? &a->layer[l].attn : &a->layer[l].mlp;
     const bool pre = m->c.norm == PRE;
     const size_t N = span_rows(s), n = N * m->c.dim;
-    real *din = pre ? a->dy : a->dx, *dout = pre ? a->dx : a->ds;
+    real *g = m->p.g, *din = pre ? a->dy : a->dx, *dout = pre ? a->dx : a->ds;
     if (!pre) {
         memset(a->ds, 0, sizeof(real) * n);
-        norm_backward(a->ds, a->g, a->dx, k->sum, k->mean, k->scale, m->p.w, norm, N);
+        norm_backward(a->ds, g, a->dx, k->sum, k->mean, k->scale, m->p.w, norm, N);
     }
     if (attends) attend_backward(m, a, l, din, dout, pre ? k->y : k->x, s);
     else mlp_backward(m, a, l, din, dout, pre ? k->y : k->x, s);
-    if (pre) norm_backward(a->dx, a->g, a->dy, k->x, k->mean, k->scale, m->p.w, norm, N);
+    if (pre) norm_backward(a->dx, g, a->dy, k->x, k->mean, k->scale, m->p.w, norm, N);
     else add(a->dx, a->ds, n);
 }
 
@@ -1404,27 +1423,28 @@ static double loss_forward(const Model *m, Acts *a, const int *ids, const int *t
 }
 
 // The whole backward pass, after loss_forward on the same windows: adds the gradient of
-// `share` x (sum of losses) into a->g. A tied head adds into the embedding's gradient:
-// one tensor that is used twice has one gradient, the sum of two.
+// `share` x (sum of losses) into m->p.g. A tied head adds into the embedding's gradient:
+// one tensor that is used twice has one gradient, the sum of two, added in one turn.
 static void loss_backward(const Model *m, Acts *a, const int *ids, const int *targets,
                           real share, int B, int T) {
     const int C = m->c.dim, V = m->c.V, N = B * T;
     const real *head = m->p.w + m->head;
     const bool pre = m->c.norm == PRE,
                learns = m->c.model == TRANSFORMER && m->c.pos == LEARNED;
-    real *dhead = a->g + m->head, *dlast = pre ? a->dy : a->dx;
+    real *g = m->p.g, *dhead = g + m->head, *dlast = pre ? a->dy : a->dx;
     cross_entropy_backward(a->logits, targets, share, N, V);
-    matmul(dhead, C, rows(dhead, C), turned(a->logits, V), rows(a->last, C), V, C, N);
     matmul(dlast, C, rows(NULL, 0), rows(a->logits, V), rows(head, C), N, C, V);
     if (pre) {
         memset(a->dx, 0, sizeof(real) * N * C);
-        norm_backward(a->dx, a->g, a->dy, a->stream, a->mean, a->scale, m->p.w, m->normf,
-                      N);
+        norm_backward(a->dx, g, a->dy, a->stream, a->mean, a->scale, m->p.w, m->normf, N);
     }
     for (int l = m->c.layers - 1; l >= 0; l--)
         for (int attends = 0; attends <= (m->c.model == TRANSFORMER); attends++)
             sublayer_backward(m, a, l, attends, (Span){B, T, 0});
-    embedding_backward(a->g + m->wte, learns ? a->g + m->wpe : NULL, a->dx, ids, N, T, C);
+    IN_TURN {
+        matmul(dhead, C, rows(dhead, C), turned(a->logits, V), rows(a->last, C), V, C, N);
+        embedding_backward(g + m->wte, learns ? g + m->wpe : NULL, a->dx, ids, N, T, C);
+    }
 }
 
 // 7. Learning
@@ -1456,11 +1476,13 @@ static const struct {
     .last_lr = 0.05, // the learning rate ends at this share of --lr
 };
 
-enum { MICRO_BATCH = 512 }; // tokens that one thread takes through the model at a time
 enum { CHUNK = 1 << 13 };   // numbers that one thread handles at a time
 
-static int micro_batch(const Config *c) { // in stories
-    return c->context < MICRO_BATCH ? MICRO_BATCH / c->context : 1;
+// How many windows one thread takes through the model at a time: 512 tokens, or 256 where
+// the model is wide and each of them leaves much to keep.
+static int micro_batch(const Config *c) {
+    const int tokens = c->dim > 256 ? 256 : 512;
+    return c->context < tokens ? tokens / c->context : 1;
 }
 
 // Adam with decoupled weight decay (Kingma and Ba 2015, Loshchilov and Hutter 2019), for
@@ -1533,24 +1555,14 @@ static Acts *lane(Acts *a, int i) { return i ? &a->more[i - 1] : a; }
 
 // Room for as many micro-batches side by side as there are threads, at most `most`.
 static void acts_share(Acts *a, const Model *m, int most, bool learns) {
-    const int threads = omp_get_max_threads();
+    int threads = 1;
+    #pragma omp parallel
+    #pragma omp single
+    threads = omp_get_num_threads();
     a->lanes = smaller(threads, most);
     a->more = allocate(a->lanes, sizeof(Acts));
-    for (int i = 0; i < a->lanes; i++) {
-        if (i) *lane(a, i) = acts_new(&m->c, a->rows, a->room, learns);
-        if (learns) lane(a, i)->g = reals(m->p.size);
-    }
-}
-
-// Adds the gradients of n lanes to p's, always in the same order, and clears them.
-static void add_gradients(Params *p, Acts *a, int n) {
-    #pragma omp parallel for
-    for (size_t at = 0; at < p->size; at += CHUNK)
-        for (int i = 0; i < n; i++) {
-            real *g = lane(a, i)->g;
-            for (size_t j = at; j < at + CHUNK && j < p->size; j++)
-                p->g[j] += g[j], g[j] = 0;
-        }
+    for (int i = 1; i < a->lanes; i++)
+        *lane(a, i) = acts_new(&m->c, a->rows, a->room, learns);
 }
 
 // How many a batch is cut into: an even number, so that two threads have the same to do.
@@ -1560,24 +1572,25 @@ static int micro_batches(const Config *c, int B) {
 }
 
 // Mean loss of B windows, and its gradient added into p.g. Each micro-batch is the work
-// of one thread, with a gradient of its own; these are added in order, so that the bits
-// don't depend on the number of threads.
+// of one thread. All add into one gradient, each tensor's in the order of the
+// micro-batches, so that the bits don't depend on the number of threads.
 static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int T) {
     const int count = micro_batches(&m->c, B);
     double sum = 0;
     for (int first = 0, n; first < count; first += n) {
         n = smaller(a->lanes, count - first);
-        #pragma omp parallel for schedule(static, 1) if (n > 1)
-        for (int i = 0; i < n; i++) {
-            const int from = (int)((double)B * (first + i) / count);
-            const int stories = (int)((double)B * (first + i + 1) / count) - from;
+        #pragma omp parallel num_threads(n) if (n > 1)
+        {
+            const int i = first + omp_get_thread_num();
+            const int from = (int)((double)B * i / count);
+            const int stories = (int)((double)B * (i + 1) / count) - from;
             const size_t at = (size_t)from * T;
-            head_turn(m, lane(a, i));
-            lane(a, i)->sum = loss_forward(m, lane(a, i), x + at, y + at, stories, T);
-            loss_backward(m, lane(a, i), x + at, y + at, (real)(1.0 / B / T), stories, T);
+            Acts *own = lane(a, i - first);
+            head_turn(m, own);
+            own->sum = loss_forward(m, own, x + at, y + at, stories, T);
+            loss_backward(m, own, x + at, y + at, (real)(1.0 / B / T), stories, T);
         }
         for (int i = 0; i < n; i++) sum += lane(a, i)->sum;
-        add_gradients(&m->p, a, n);
     }
     return sum / B / T;
 }
@@ -3276,7 +3289,7 @@ static void training_new(Training *t, const Options *o, bool quiet) {
     const double lanes =
         smaller(omp_get_max_threads(), micro_batches(&t->o.c, t->o.batch));
     double mb =
-        (4.0 * t->m.p.size + lanes * (acts_plan(&plan, &t->o.c, true) + t->m.p.size)) *
+        (4.0 * t->m.p.size + lanes * acts_plan(&plan, &t->o.c, true)) *
             sizeof(real) / 1e6 +
         t->text.characters * sizeof(Token) / 1e6;
     free(plan.layer);

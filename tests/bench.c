@@ -135,13 +135,13 @@ static void run_matmul(void *data) { // the linear layers of one micro-batch, fo
         if (b->m.c.model == TRANSFORMER) {
             linear_forward(k->qkv, k->mlp.y, w, at->qkv, N);
             linear_forward(k->attn.sum, k->heads, w, at->proj, N);
-            linear_backward(a->dy, a->g, a->wt, a->dx, k->heads, w, at->proj, N);
-            linear_backward(a->dx, a->g, a->wt, a->dqkv, k->mlp.y, w, at->qkv, N);
+            linear_backward(a->dy, b->m.p.g, a->wt, a->dx, k->heads, w, at->proj, N);
+            linear_backward(a->dx, b->m.p.g, a->wt, a->dqkv, k->mlp.y, w, at->qkv, N);
         }
         linear_forward(k->fc, k->mlp.y, w, at->fc, N);
         linear_forward(k->mlp.sum, a->act, w, at->out, N);
-        linear_backward(a->dfc, a->g, a->wt, a->dx, a->act, w, at->out, N);
-        linear_backward(a->dx, a->g, a->wt, a->dfc, k->mlp.y, w, at->fc, N);
+        linear_backward(a->dfc, b->m.p.g, a->wt, a->dx, a->act, w, at->out, N);
+        linear_backward(a->dx, b->m.p.g, a->wt, a->dfc, k->mlp.y, w, at->fc, N);
     }
 }
 
@@ -164,7 +164,7 @@ static void run_norms(void *data) {
     const real *w = b->m.p.w;
     for (int i = 0; i < norms; i++) {
         norm_forward(k->y, k->mean, k->scale, b->a.x, w, at->norm2, N);
-        norm_backward(b->a.dx, b->a.g, b->a.dy, b->a.x, k->mean, k->scale, w, at->norm2, N);
+        norm_backward(b->a.dx, b->m.p.g, b->a.dy, b->a.x, k->mean, k->scale, w, at->norm2, N);
     }
 }
 

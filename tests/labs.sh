@@ -77,11 +77,11 @@ mistake c 'norm_forward' 'the mean was not taken away first' \
     "$(edit norm_forward_any '(x\[c\] - m) \* (x\[c\] - m)' 'x[c] * x[c]')"
 mistake d 'norm_forward' 'Epsilon is missing' "$(edit norm_forward_any ' + (real)1e-5' '')"
 mistake a 'norm_backward, dx' 'The second call wrote over the first' \
-    "$(edit norm_backward_any 'dx\[c\] += s' 'dx[c] = s')"
+    "$(edit norm_backward_rows_any 'dx\[c\] += s' 'dx[c] = s')"
 mistake b 'norm_backward, gain and bias' 'Only the last row counts' \
-    "$(edit norm_backward_any 'dgain\[c\] += ' 'dgain[c] = ')"
-mistake c 'norm_backward, dx' 'The average of dn was not taken away' "$(edit norm_backward_any ' - sum - ' ' - ')"
-mistake d 'norm_backward, dx' 'The gain is missing' "$(edit norm_backward_any 'dy\[c\] \* gain\[c\]' 'dy[c]')"
+    "$(edit norm_backward_rows_any 'dgain\[c\] += ' 'dgain[c] = ')"
+mistake c 'norm_backward, dx' 'The average of dn was not taken away' "$(edit norm_backward_rows_any ' - sum - ' ' - ')"
+mistake d 'norm_backward, dx' 'The gain is missing' "$(edit norm_backward_rows_any 'dy\[c\] \* gain\[c\]' 'dy[c]')"
 mistake a 'activation_backward' 'the 3 is missing' "$(edit activation_backward_any '3 \* GELU_K3' 'GELU_K3')"
 mistake b 'activation_backward' 'This is the slope itself' "$(edit activation_backward_any 'd\[i\] \*= ' 'd[i] = ')"
 mistake b 'activation_forward' 'The cubic part of z is missing' \
