@@ -557,9 +557,16 @@ static void linear_backward_weights(real *g, const real *dy, const real *x, Line
                                     int N) {
     static const real one = 1;
     real *dW = g + k.w, *db = g + k.b;
+    const int slice = (1 << 18) / k.O / 8 * 8 + 8; // rows: turns are short
     IN_TURN {
         matmul(db, k.O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), 1, k.O, N);
-        matmul(dW, k.O, rows(dW, k.O), turned(x, k.I), rows(dy, k.O), k.I, k.O, N);
+    }
+    for (int i = 0; i < k.I; i += slice) {
+        real *at = dW + (size_t)i * k.O;
+        const int n = smaller(slice, k.I - i);
+        IN_TURN {
+            matmul(at, k.O, rows(at, k.O), turned(x + i, k.I), rows(dy, k.O), n, k.O, N);
+        }
     }
 }
 

@@ -79,6 +79,7 @@ mutant text 'the last window is never drawn' 's/(double)(s.n - (size_t)T)/(doubl
 mutant model-double 'evaluation forgets the short window' 's/if (last) {/if (0 * last) {/'
 mutant model-double 'micro-batches: only the last counts' 's/i < n; i++) sum += lane(a, i)->sum;/i < n; i++) sum = lane(a, i)->sum;/'
 mutant same 'bits depend on the threads' 's/const double norm = gradient_norm(p)/const double norm = gradient_norm(p) * (1 + 1e-6 * omp_get_max_threads())/'
+mutant same 'gradients are added out of turn' 's/_Pragma("omp ordered")//'
 mutant same 'random state is not stored' 's/t->random.state = random/t->random.state = 1/'
 mutant same 'step is not stored' 's/t->step = atoi(value)/t->step = 0/'
 mutant golden 'residual projections start as wide as the rest' 's/deep = 0.02 \/ sqrt(2.0 \* c.layers)/deep = 0.02/'
