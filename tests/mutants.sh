@@ -36,11 +36,11 @@ mutant gradients 'gradient of the values: only the last block' 's/product(dv, W,
 mutant layers-double 'the wrong head is switched off' 's/off\[h\]/off[0]/g'
 # linear layers
 mutant layers-double 'bias gradient: = in place of +=' 's/rows(db, 0), (Matrix)/rows(NULL, 0), (Matrix)/'
-mutant layers-double 'weight gradient: = in place of +=' 's/rows(d[wW], [k.]*O), turned(x/rows(NULL, 0), turned(x/'
+mutant layers-double 'weight gradient: = in place of +=' 's/rows(at, k.O), turned(x/rows(NULL, 0), turned(x/'
 mutant layers-double 'no bias' 's/matmul(y, \([k.]*\)O, rows([^)]*), rows(x/matmul(y, \1O, rows(NULL, 0), rows(x/'
 # embedding and head
 mutant gradients 'tied: the head forgets its half' 's/matmul(dhead, C, rows(dhead, C)/if (!m->c.tie) matmul(dhead, C, rows(dhead, C)/'
-mutant gradients 'tied: the embedding forgets its half' 's/^    embedding_backward(/    if (!m->c.tie) embedding_backward(/'
+mutant gradients 'tied: the embedding forgets its half' 's/^        embedding_backward(/        if (!m->c.tie) embedding_backward(/'
 mutant layers-double 'embedding gradient: = in place of +=' 's/token\[c\] += dx\[c\]/token[c] = dx[c]/'
 mutant gradients 'positions get no gradient' 's/C + c\] += dx\[c\]/C + c] += 0 * dx[c]/'
 mutant layers-double 'positions begin at 0 with a cache' 's/(t0 + r % T)/(r % T)/'
