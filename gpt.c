@@ -73,6 +73,7 @@ static void wall_clock(struct timespec *t) { // which clock() is there, in milli
 static int omp_get_max_threads(void) { return 1; }
 static int omp_get_num_threads(void) { return 1; }
 static int omp_get_thread_num(void) { return 0; }
+static void omp_set_dynamic(int on) { (void)on; }
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
@@ -1563,6 +1564,7 @@ static Acts *lane(Acts *a, int i) { return i ? &a->more[i - 1] : a; }
 // Room for as many micro-batches side by side as there are threads, at most `most`.
 static void acts_share(Acts *a, const Model *m, int most, bool learns) {
     int threads = 1;
+    omp_set_dynamic(0); // later teams will be as large as this one
     #pragma omp parallel
     #pragma omp single
     threads = omp_get_num_threads();
