@@ -558,7 +558,7 @@ static void linear_backward_weights(real *g, const real *dy, const real *x, Line
                                     int N) {
     static const real one = 1;
     real *dW = g + k.w, *db = g + k.b;
-    const int slice = (1 << 18) / k.O / 8 * 8 + 8; // rows: turns are short
+    const int slice = (1 << 18) / k.O / 8 * 8 + 8; // rows of dW: turns stay short
     IN_TURN {
         matmul(db, k.O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), 1, k.O, N);
     }
@@ -671,7 +671,8 @@ PER_CPU(norm_forward,
 //     dx += scale (dn - avg(dn) - n avg(dn n))
 // lab 1
 ANY norm_backward_rows_any(real *restrict dx, real *g, const real *dy, const real *x,
-                      const real *mean, const real *scale, const real *w, Norm k, int N) {
+                           const real *mean, const real *scale, const real *w, Norm k,
+                           int N) {
     const real *gain = w + k.gain;
     real *restrict dgain = g + k.gain, *restrict dbias = g + k.bias;
     const int C = k.C;
@@ -698,6 +699,7 @@ PER_CPU(norm_backward_rows,
          const real *scale, const real *w, Norm k, int N),
         (dx, g, dy, x, mean, scale, w, k, N))
 
+// The same, each thread in its turn: gain and bias have one gradient for all of them.
 static void norm_backward(real *dx, real *g, const real *dy, const real *x,
                           const real *mean, const real *scale, const real *w, Norm k,
                           int N) {
@@ -1484,7 +1486,7 @@ static const struct {
     .last_lr = 0.05, // the learning rate ends at this share of --lr
 };
 
-enum { CHUNK = 1 << 13 };   // numbers that one thread handles at a time
+enum { CHUNK = 1 << 13 }; // numbers that one thread handles at a time
 
 // How many windows one thread takes through the model at a time: 512 tokens, or 256 where
 // the model is wide and each of them leaves much to keep.
@@ -1594,10 +1596,10 @@ static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int
             const int from = (int)((double)B * i / count);
             const int stories = (int)((double)B * (i + 1) / count) - from;
             const size_t at = (size_t)from * T;
-            Acts *own = lane(a, i - first);
-            head_turn(m, own);
-            own->sum = loss_forward(m, own, x + at, y + at, stories, T);
-            loss_backward(m, own, x + at, y + at, (real)(1.0 / B / T), stories, T);
+            Acts *mine = lane(a, i - first);
+            head_turn(m, mine);
+            mine->sum = loss_forward(m, mine, x + at, y + at, stories, T);
+            loss_backward(m, mine, x + at, y + at, (real)(1.0 / B / T), stories, T);
         }
         for (int i = 0; i < n; i++) sum += lane(a, i)->sum;
     }
@@ -3297,10 +3299,9 @@ static void training_new(Training *t, const Options *o, bool quiet) {
                  .layer = allocate(t->o.c.layers, sizeof(LayerActs))};
     const double lanes =
         smaller(omp_get_max_threads(), micro_batches(&t->o.c, t->o.batch));
-    double mb =
-        (4.0 * t->m.p.size + lanes * acts_plan(&plan, &t->o.c, true)) *
-            sizeof(real) / 1e6 +
-        t->text.characters * sizeof(Token) / 1e6;
+    double mb = (4.0 * t->m.p.size + lanes * acts_plan(&plan, &t->o.c, true)) *
+                    sizeof(real) / 1e6 +
+                t->text.characters * sizeof(Token) / 1e6;
     free(plan.layer);
     printf("model %s parameters, memory %.0f MB, threads %d, matmul %s, %s\n",
            thousands(parameters(&t->m.p), a), mb, omp_get_max_threads(), path_name(path),
