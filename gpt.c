@@ -976,8 +976,8 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 // every layer reads it twice and adds to it twice: once what attention found at other
 // positions, once what the MLP made of it. At the end the head compares it with every
 // token's embedding. Where a token stands is added at the beginning, as a learned row or
-// one of sinusoids, or it turns queries and keys (rotary, the default); each key may
-// first be mixed with those before it (smeared).
+// one of sinusoids, or it turns queries and keys (rotary); each key may first be
+// mixed with those before it (smeared, the default).
 //
 //     pre-norm  (GPT-2):      x = x + f(norm(x))      and one norm more before the head
 //     post-norm (the paper):  x = norm(x + f(x))      Vaswani et al. 2017
@@ -999,6 +999,13 @@ static bool adds_positions(const Config *c) {
 }
 
 static bool rotates(const Config *c) { return c->pos == ROTARY || c->pos == SMEARED; }
+
+// With smeared keys head 0 of every layer begins as one that copies. Returns how many
+// channels that head has; 0 where there is none. (A context of 1 holds nothing to copy.)
+static int copying(const Config *c) {
+    const bool smeared = c->model == TRANSFORMER && c->pos == SMEARED;
+    return smeared && c->context > 1 ? c->dim / c->heads : 0;
+}
 
 // The table of tensors: what a model consists of. It drives initialisation, Adam,
 // checkpoints, the gradient check and `gpt info`.
@@ -1124,7 +1131,7 @@ static Model model_shape(Config c) {
             k->norm1 = add_norm(p, C, name);
             k->qkv = add_linear(p, C, 3 * C, 0.02, l, "attn.c_attn");
             k->proj = add_linear(p, C, C, deep, l, "attn.c_proj");
-            if (c.pos == SMEARED && c.context > 1) // one key alone has none before it
+            if (copying(&c))
                 k->smear =
                     add_tensor(p, SMEAR, C, 0, 0, "transformer.h.%d.attn.smear", l);
         }
@@ -1149,6 +1156,18 @@ static void fill_sinusoids(real *wpe, int T, int C, double length) {
         }
 }
 
+// Head 0 of a layer with smeared keys begins as one that copies. Its keys are copies of
+// its queries, so that a letter agrees with itself (Trockman and Kolter 2023), three
+// times as large as others, so that it shows, and most of each is the one before: the
+// head looks for what followed the same letter. Training makes of it what it likes.
+static void begin_copying(real *w, const Layer *k, int C, int D) {
+    for (int c = 0; c < C; c++) {
+        real *query = w + k->qkv.w + (size_t)c * 3 * C;
+        for (int j = 0; j < D; j++) query[C + j] = query[j] *= 3;
+    }
+    for (int j = 0; j < D; j++) w[k->smear + j] = 2;
+}
+
 static void model_init(Model *m, Random *r) {
     m->p.w = reals(m->p.size);
     for (int i = 0; i < m->p.count; i++) {
@@ -1158,6 +1177,8 @@ static void model_init(Model *m, Random *r) {
         for (size_t j = 0; j < tensor_size(t) && !t->fixed; j++)
             w[j] = (real)(t->mean + (t->std > 0 ? t->std * random_normal(r) : 0));
     }
+    for (int l = 0; l < m->c.layers && copying(&m->c); l++)
+        begin_copying(m->p.w, &m->layer[l], m->c.dim, copying(&m->c));
 }
 
 static void params_free(Params *p) {
@@ -1246,12 +1267,14 @@ static int span_rows(Span s) { return s.B * (s.T - s.from); }
 // Turns channels j and j+1 of each query and key in qkv (N,3C) by the angle whose sine
 // and cosine hands (T,D) holds there for the row's position: then a score depends on how
 // far the key is back, not on where both stand (RoPE, Su et al. 2021). If D is odd, the
-// last channel stays as it is. N rows of stories of T; way is 1, or -1 for the backward:
-// a turned vector's gradient has to be turned back.
-static void rotate(real *qkv, const real *hands, int way, int N, int T, int C, int D) {
+// last channel stays as it is, and so do the first `still` ones of C: whoever copies must
+// find a letter at any distance. N rows of stories of T; way is 1, or -1 for the
+// backward: a turned vector's gradient has to be turned back.
+static void rotate(real *qkv, const real *hands, int way, int N, int T, int C, int D,
+                   int still) {
     for (int r = 0; r < N; r++)
         for (int c = 0; c < 2 * C; c += D)
-            for (int j = 0; j + 1 < D; j += 2) {
+            for (int j = 0; j + 1 < D && c % C >= still; j += 2) {
                 const real *hand = hands + (size_t)(r % T) * D + j;
                 real *x = qkv + (size_t)r * 3 * C + c + j, first = x[0];
                 x[0] = first * hand[1] - way * x[1] * hand[0];
@@ -1300,7 +1323,8 @@ static void attend_forward(const Model *m, Acts *a, int l, real *out, const real
     if (m->c.pos == SMEARED)
         smear_forward(qkv, k->own + (size_t)s.from * C, w + m->layer[l].smear, s, C);
     if (rotates(&m->c))
-        rotate(qkv, w + m->wpe + (size_t)s.from * D, 1, N, s.T - s.from, C, D);
+        rotate(qkv, w + m->wpe + (size_t)s.from * D, 1, N, s.T - s.from, C, D,
+               copying(&m->c));
     attention_forward(k->heads, k->kt, p, a->work, k->qkv, m->off + l * H, s.B, s.T,
                       s.from, a->room, C, H);
     linear_forward(out, k->heads + (size_t)s.from * C, w, m->layer[l].proj, N);
@@ -1317,7 +1341,8 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
     linear_backward(dheads, g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
     attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
                        C, H);
-    if (rotates(&m->c)) rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H);
+    if (rotates(&m->c))
+        rotate(a->dqkv, w + m->wpe, -1, N, s.T, C, C / H, copying(&m->c));
     if (m->c.pos == SMEARED) {
         IN_TURN {
             smear_backward(a->dqkv, g + k->smear, a->layer[l].own, w + k->smear, N, s.T,
@@ -3062,16 +3087,16 @@ static const Option options[] = {
     {"dim", INT(c.dim, "128", 1, 16384), "n_embd", "tcb", "numbers per position"},
     {"hidden", INT(c.hidden, "0", 0, 65536), "n_inner", "tcb",
      "hidden units of the MLP (0: four times --dim)"},
-    {"context", INT(c.context, "128", 1, 65536), "n_ctx", "tcb",
+    {"context", INT(c.context, "512", 1, 65536), "n_ctx", "tcb",
      "characters that the model sees at once"},
-    {"pos", ONE_OF(c.pos, "rotary", "sin|learned|rotary|smeared|none"), "pos", "tcb",
+    {"pos", ONE_OF(c.pos, "smeared", "sin|learned|rotary|smeared|none"), "pos", "tcb",
      "how positions are told apart"},
     {"norm", ONE_OF(c.norm, "pre", "pre|post"), "norm", "tcb",
      "layer norm before or after each sub-layer"},
     {"act", ONE_OF(c.act, "relu", "relu|gelu"), "act", "tcb", "activation of the MLP"},
     {"tie", ONE_OF(c.tie, "yes", "no|yes"), "tie", "tcb",
      "the head is the embedding table"},
-    {"batch", INT(batch, "16", 1, 65536), "batch", "tub", "windows per step"},
+    {"batch", INT(batch, "8", 1, 65536), "batch", "tub", "windows per step"},
     {"steps", INT(steps, "0", 0, 1e9), "steps", "tb",
      "steps to train (0: 2000, or until --minutes)"},
     {"minutes", DOUBLE(minutes, "0", 0, 1e6), "minutes", "t",
@@ -3425,7 +3450,7 @@ static const Command commands[] = {
     {"heads", 'n', true, "", heads, "find the heads that copy"},
     {"tune", 'u', true,
      "--data data/pirates.txt --out adapter.safetensors "
-     "--steps 300 --lr 0.005 --warmup 20 --weight-decay 0",
+     "--batch 16 --steps 300 --lr 0.005 --warmup 20 --weight-decay 0",
      tune, "adapt a model to another text with LoRA"},
     {"info", 'i', true, "", info, "what is in a checkpoint"},
     {"version", 'v', false, "", version, "version, compiler, threads, matrix product"},
@@ -3525,9 +3550,10 @@ static void parse_line(Options *o, const Command *c, const char *line) {
     parse(o, c, n, words);
 }
 
+#define DEMO "--context 256 "
 #define DEMO_MLP \
-    "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
-#define DEMO_GPT "--layers 3 --dim 96 --steps 1800 --eval-every 300 --warmup 50"
+    DEMO "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
+#define DEMO_GPT DEMO "--layers 3 --dim 96 --steps 1800 --eval-every 300 --warmup 50"
 
 static void demo_sample(const Training *t, const Options *o, const char *title) {
     Options talk = *o;

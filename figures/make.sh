@@ -39,13 +39,14 @@ draw() {
     fi
 }
 
-# train NAME STEPS EVERY OPTIONS...: $work/NAME.safetensors with its losses in NAME.csv
+# train NAME STEPS EVERY OPTIONS...: $work/NAME.safetensors with its losses in NAME.csv; windows of 128
+# characters, 16 to a step, unless the options say otherwise
 train() {
     name=$1 steps=${long:-$2} between=${every:-$3}
     shift 3
     if fresh "$work/$name.csv"; then return; fi
     say "training $name: --steps $steps $*"
-    "$gpt" train --data $text --steps "$steps" --eval-every "$between" --seed 1 "$@" --log "$work/$name.log" \
+    "$gpt" train --data $text --steps "$steps" --eval-every "$between" --seed 1 --context 128 --batch 16 "$@" --log "$work/$name.log" \
         --out "$work/$name.safetensors" > "$work/$name.txt" && mv "$work/$name.log" "$work/$name.csv"
 }
 mlp() { train mlp 600 50 --model mlp --layers 1 --lr 0.01; }
@@ -242,7 +243,7 @@ tables() {
 tile() {
     "$MAKE" -s build/bench > $work/make.txt 2>&1 || { skip tile "build/bench failed"; return; }
     for path in plain sse avx2 avx512 plain sse avx2 avx512; do # what this CPU lacks prints nothing
-        OMP_NUM_THREADS=1 build/bench --matmul $path 2> /dev/null | awk -v path=$path '
+        OMP_NUM_THREADS=1 build/bench --context 128 --batch 16 --matmul $path 2> /dev/null | awk -v path=$path '
             $1 == "matmul" && $2 == "1024x128x512" { print path, $4; exit }'
     done | awk 'BEGIN { print "path,gflops"; name["plain"] = "the plain loop"; name["sse"] = "tile, vectors of 16 bytes"
             name["avx2"] = "tile, 32 bytes (AVX2)"; name["avx512"] = "tile, 64 bytes (AVX-512)" }
@@ -262,7 +263,7 @@ stream() {
     for how in scaled unscaled; do
         program=$gpt
         if [ $how = unscaled ]; then program=$work/unscaled; fi
-        "$program" train --data $work/some.txt --pos learned --layers 24 --heads 4 --dim 64 --steps 1 --lr 0 --seed 1 \
+        "$program" train --data $work/some.txt --pos learned --context 128 --batch 16 --layers 24 --heads 4 --dim 64 --steps 1 --lr 0 --seed 1 \
             --out $work/$how.safetensors > $work/$how.txt &&
             "$program" trace $work/$how.safetensors --prompt "Once upon a time" > $work/$how-trace.txt ||
             { skip stream "gpt failed"; return; }
@@ -294,7 +295,7 @@ memory() {
     fi
     awk 'FNR == NR { n += /^<[|]endoftext/; next } story >= n - int(n / 10)
         /^<[|]endoftext/ { story++ }' $text $text > $work/valid.txt # the last tenth, as gpt train takes it
-    (text=$work/endless.txt; train memory 20000 1000 --valid $work/valid.txt --context 512 --batch 8 --lr 0.003) ||
+    (text=$work/endless.txt; train memory 20000 1000 --valid $work/valid.txt --pos rotary --context 512 --batch 8 --lr 0.003) ||
         { skip memory "no model"; return; }
     draw memory -v kind=lines -v title="Memory comes late: loss on validation stories" -v x=step -v y=valid \
         -v names="transformer" -v hline="the author $(author)" \

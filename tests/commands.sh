@@ -100,7 +100,7 @@ else ok 'sample stops at the end of the story'; fi
 
 # info, help, version
 "$gpt" info model.safetensors > info.txt 2> err || FAIL info "status $?"
-for line in 'layers 2' 'heads 2' 'dim 16' 'hidden 32' 'context 16' 'step 300' 'parameters 4864' 'transformer.h.1.attn.c_attn.weight *(16,48)' 'transformer.wte.weight *(24,16)'; do
+for line in 'layers 2' 'heads 2' 'dim 16' 'hidden 32' 'context 16' 'step 300' 'parameters 4960' 'transformer.h.1.attn.c_attn.weight *(16,48)' 'transformer.wte.weight *(24,16)'; do
     finds "info: $line" "^$line" info.txt
 done
 "$gpt" --version > version.txt 2> err || FAIL --version "status $?"

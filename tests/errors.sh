@@ -118,7 +118,7 @@ edited 'header: offsets moved' 's/"data_offsets":\[0,/"data_offsets":[4,/'
 edited 'header: a tensor renamed' 's/wte.weight/wtf.weight/'
 edited 'header: vocabulary out of order' 's/"vocab":" .T/"vocab":" T./'
 edited 'header: vocabulary of another size' 's/"vocab_size":"24"/"vocab_size":"25"/'
-edited 'header: unknown position kind' 's/"pos":"rotary"/"pos":"rotten"/'
+edited 'header: unknown position kind' 's/"pos":"smeared"/"pos":"rumpled"/'
 edited 'header: option missing' 's/"norm":/"morn":/'
 edited 'header: a brace too few' 's/}\( *\)$/ \1/'
 

@@ -97,6 +97,18 @@ check heads-ranked awk -F, 'NR > 2 && $3 > last { bad = 1 } { last = $3 }
 finds heads-loss '^loss first half [0-9.]* second half [0-9.]* (8 characters, 20 draws)$' heads.txt
 check heads-repeat "$gpt" heads m.st --repeat 2
 check heads-post "$gpt" heads post.st --seed 3
+
+# An MLP begins the same, whatever --pos says.
+for pos in none smeared; do
+    check untrained-mlp-$pos "$gpt" train --data text.txt --model mlp --pos $pos $small --steps 1 --lr 0 --out u.st
+    grep '^step' out | sed 's/tokens.*//' > mlp-$pos
+done
+same untrained-mlp mlp-none mlp-smeared
+
+# With smeared keys head 0 of each layer copies before the first step, and no other head does.
+check untrained "$gpt" train --data text.txt --pos smeared --layers 2 --context 41 --batch 2 --steps 1 --lr 0 --out u.st
+check untrained-heads "$gpt" heads u.st --repeat 20 --csv heads.csv
+check untrained-copies awk -F, 'NR > 1 && ($2 == 0) != ($3 > 0.2) { bad = 1 } END { exit bad || NR != 9 }' heads.csv
 check draw-attend awk -f "$root/figures/draw.awk" -v kind=heat attend.csv
 check draw-lens awk -f "$root/figures/draw.awk" -v kind=heat -v row=layer -v col=position \
     -v collabel=character -v value=probability -v text=guess -v mark=right lens.csv

@@ -77,7 +77,7 @@ static void slow_attention(const Model *m, int l, double (*out)[64], double (*in
                 qkv[t][C + c] += weight(m, "transformer.h.%d.attn.smear", l)[(i - 1) * C + c] * qkv[t - i][C + c];
     for (int t = 0; t < T && (m->c.pos == ROTARY || m->c.pos == SMEARED); t++)
         for (int i = 0; i + 1 < 2 * C; i++) { // the odd channel of an odd head stays
-            if (i % D % 2 || i % D + 1 == D) continue;
+            if (i % D % 2 || i % D + 1 == D || (m->c.pos == SMEARED && i % C < D)) continue;
             const double angle = t * exp(-log(10000) * (i % D) / D), x = qkv[t][i], y = qkv[t][i + 1];
             qkv[t][i] = x * cos(angle) - y * sin(angle);
             qkv[t][i + 1] = x * sin(angle) + y * cos(angle);

@@ -49,6 +49,10 @@ mutant model-double 'rotary begins at 0 with a cache' 's/w + m->wpe + (size_t)s.
 mutant model-double 'smeared: a position too far' 's/i <= SMEAR \&\& i <= s.from + r %/i <= SMEAR \&\& i <= 1 + s.from + r %/'
 mutant model-double 'smeared: the cache is forgotten' 's/i <= s.from + r % (s.T - s.from); i++/i <= r % (s.T - s.from); i++/'
 mutant gradients 'smeared: keys after forget' 's/i < T - r % T; i++/i < T - r % T - 1; i++/'
+mutant model-double 'smeared: the copying head is turned' 's/ \&\& c % C >= still;/;/'
+mutant inside 'smeared: an MLP gets copying heads' 's/c->model == TRANSFORMER && c->pos == SMEARED/c->pos == SMEARED/'
+mutant inside 'smeared: keys are not copies of queries' 's/query\[C + j\] = query\[j\] \*= 3/query[j] *= 3/'
+mutant inside 'smeared: the letter before counts no more than others' 's/w\[k->smear + j\] = 2/w[k->smear + j] = 0/'
 mutant gradients 'rotary: the gradient is not turned back' 's/w + m->wpe, -1, N/w + m->wpe, 1, N/'
 # layer norm
 mutant layers-double 'epsilon outside the root' 's/1 \/ root(squares \/ (real)C + (real)1e-5)/1 \/ (root(squares \/ (real)C) + (real)1e-5)/'

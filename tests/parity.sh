@@ -31,7 +31,8 @@ def logits(w, about, ids):
         if about["pos"] == "smeared":
             taps = w[name + ".smear"].reshape(3, H, 1, C // H)
             k = sum([k] + [np.pad(taps[i - 1] * k, ((0, 0), (i, 0), (0, 0)))[:, :T] for i in (1, 2, 3)])
-        if about["pos"] in ("rotary", "smeared"): q, k = turned(q), turned(k)
+        still = {"rotary": 0, "smeared": 1}.get(about["pos"], H)  # heads that aren't turned
+        q[still:], k[still:] = turned(q[still:]), turned(k[still:])
         p = q @ k.transpose(0, 2, 1) / np.sqrt(C // H) + np.triu(np.full((T, T), -np.inf), 1)
         p = np.exp(p - p.max(-1, keepdims=True))
         return linear((p / p.sum(-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(T, C), name + ".c_proj")
