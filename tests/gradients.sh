@@ -55,7 +55,7 @@ for norm in pre post; do
 done
 
 # in tensors of four numbers, float's wide steps may cross nothing but kinks of ReLU
-for seed in 1 2 3 4; do run_check "$gpt" check --layers 1 --heads 1 --dim 4 --context 3 --seed $seed; done > problems
+for seed in 1 2 3 4; do run_check "$gpt" check --pos rotary --layers 1 --heads 1 --dim 4 --context 3 --seed $seed; done > problems
 if [ -s problems ]; then FAIL 'kinks everywhere' "$(cat problems)"; else ok 'kinks everywhere'; fi
 
 # a tied head's table gets two gradients, and a table of sinusoids none
