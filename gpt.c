@@ -1177,8 +1177,9 @@ static void model_init(Model *m, Random *r) {
         for (size_t j = 0; j < tensor_size(t) && !t->fixed; j++)
             w[j] = (real)(t->mean + (t->std > 0 ? t->std * random_normal(r) : 0));
     }
-    for (int l = 0; l < m->c.layers && copying(&m->c); l++)
-        begin_copying(m->p.w, &m->layer[l], m->c.dim, copying(&m->c));
+    const int D = copying(&m->c);
+    for (int l = 0; D > 0 && l < m->c.layers; l++)
+        begin_copying(m->p.w, &m->layer[l], m->c.dim, D);
 }
 
 static void params_free(Params *p) {
@@ -3550,6 +3551,8 @@ static void parse_line(Options *o, const Command *c, const char *line) {
     parse(o, c, n, words);
 }
 
+// Few of the longer windows begin where a story does: a minute is too short to learn from
+// them how stories begin.
 #define DEMO "--context 256 "
 #define DEMO_MLP \
     DEMO "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
