@@ -741,16 +741,18 @@ ANY activation_backward_any(real *y, real *d, const real *x, Activation kind, in
 PER_CPU(activation_backward, (real *y, real *d, const real *x, Activation kind, int n),
         (y, d, x, kind, n))
 
-// The largest of n numbers: one maximum for each place in a cache line, then the maximum
-// of these, so that neighbours don't wait for each other.
+// The largest of n numbers: one maximum for each place in four cache lines, then the
+// maximum of these, so that neither neighbours nor the next line wait for each other.
 INLINE real largest(const real *p, int n) {
-    real most[LINE];
+    enum { PLACES = 4 * LINE };
+    real most[PLACES];
     int i = 0;
-    for (int j = 0; j < LINE; j++) most[j] = p[j < n ? j : 0];
-    for (; i + LINE <= n; i += LINE)
-        for (int j = 0; j < LINE; j++) most[j] = p[i + j] > most[j] ? p[i + j] : most[j];
+    for (int j = 0; j < PLACES; j++) most[j] = -INFINITY;
+    for (; i + PLACES <= n; i += PLACES)
+        for (int j = 0; j < PLACES; j++)
+            most[j] = p[i + j] > most[j] ? p[i + j] : most[j];
     for (; i < n; i++) most[0] = p[i] > most[0] ? p[i] : most[0];
-    for (int half = LINE / 2; half > 0; half /= 2)
+    for (int half = PLACES / 2; half > 0; half /= 2)
         for (int j = 0; j < half; j++)
             most[j] = most[j + half] > most[j] ? most[j + half] : most[j];
     return most[0];
@@ -1016,13 +1018,15 @@ typedef struct {
     double mean, std; // of the initial values
     bool decays;      // weight decay pulls it towards 0 (matrices only)
     bool fixed;       // never trained: a table of sinusoids
+    int blocks;       // for Muon: how many matrices stand side by side in it; 0: none
 } Tensor;
 
 typedef struct {
     Tensor *tensor;
     int count;
     uint64_t size;       // numbers in w; every tensor begins on a cache line
-    real *w, *g, *m, *v; // weights, gradients, Adam's two moments, in one layout
+    real *w, *g, *m, *v; // weights, gradients, two moments, in one layout
+    bool has_muon;       // matrices of the layers learn by Muon, not by Adam
 } Params;
 
 typedef struct {
@@ -1102,6 +1106,7 @@ static Norm add_norm(Params *p, int C, const char *name) {
 
 static Linear add_linear(Params *p, int I, int O, double std, int l, const char *name) {
     size_t w = add_tensor(p, I, O, 0, std, "transformer.h.%d.%s.weight", l, name);
+    p->tensor[p->count - 1].blocks = O == 3 * I && strstr(name, "c_attn") ? 3 : 1;
     return (Linear){w, add_tensor(p, 0, O, 0, 0, "transformer.h.%d.%s.bias", l, name), I,
                     O};
 }
@@ -1485,15 +1490,16 @@ static void loss_backward(const Model *m, Acts *a, const int *ids, const int *ta
 
 // 7. Learning
 //
-// Gradients say which way is downhill; Adam decides how far to step. Around it the
-// training loop: learning rate, clipping, evaluation on text the model has not seen,
-// saving, and stopping in good order. Last, the gradient check, which compares every
-// backward pass with the definition of a derivative.
+// Gradients say which way is downhill; Adam decides how far to step, and for the matrices
+// inside the layers Muon does. Around them the training loop: learning rate, clipping,
+// evaluation on text the model has not seen, saving, and stopping in good order. Last,
+// the gradient check, which compares every backward pass with the definition of a
+// derivative.
 
 // What the command line says. Section 13 fills it, checkpoints store part of it.
 typedef struct {
     Config c;
-    int batch, steps, warmup, seed, eval_every, stop_at;
+    int batch, steps, warmup, seed, eval_every, stop_at, optimizer;
     double lr, weight_decay, minutes;
     const char *self, *data, *valid, *out, *resume, *log, *file;
     const char *prompt, *ablate, *csv, *tokens, *adapter, *old, *matmul;
@@ -1503,14 +1509,17 @@ typedef struct {
 } Options;
 
 static const struct {
-    double beta1, beta2, epsilon, clip, last_lr;
+    double beta1, beta2, epsilon, momentum, clip, last_lr;
 } constant = {
     .beta1 = 0.9,  // how long Adam remembers the gradient: 10 steps
     .beta2 = 0.99, // how long it remembers the gradient's square: 100 steps
     .epsilon = 1e-8,
+    .momentum = 0.95, // how long Muon remembers the gradient: 20 steps
     .clip = 1,       // the gradient's length is cut to this
     .last_lr = 0.05, // the learning rate ends at this share of --lr
 };
+
+enum { ADAM, MUON };
 
 enum { CHUNK = 1 << 13 }; // numbers that one thread handles at a time
 
@@ -1566,15 +1575,77 @@ static double gradient_norm(const Params *p) {
     return sqrt(sum);
 }
 
+// x (R,C), R <= C, is a sum of R directions, each with its own strength (singular value).
+// Here all of them get about the same one, between 0.7 and 1.1: five times
+//     x = a x + (b A + c A A) x    with A = x xt
+// which leaves directions alone and pulls strengths between 0 and 1 towards 1 (Newton and
+// Schulz 1933; the numbers are Jordan's). Overwrites x, y (R,C), which receives the
+// result, and A (2,R,R).
+static void orthogonalise(real *x, real *y, real *A, int R, int C) {
+    real *B = A + (size_t)R * R;
+    double squares = 1e-30;
+    for (int i = 0; i < R * C; i++) squares += x[i] * x[i];
+    for (int i = 0; i < R * C; i++) x[i] *= (real)(1 / sqrt(squares)); // at most 1 now
+    for (int times = 0; times < 5; times++) {
+        turn(y, R, x, C, R, C);
+        matmul(A, R, rows(NULL, 0), rows(x, C), rows(y, R), R, R, C);
+        matmul(B, R, rows(NULL, 0), rows(A, R), rows(A, R), R, R, R);
+        for (int i = 0; i < R * R; i++)
+            B[i] = (real)2.0315 * B[i] - (real)4.775 * A[i] +
+                   (i % (R + 1) ? 0 : (real)3.4445);
+        matmul(y, C, rows(NULL, 0), rows(B, R), rows(x, C), R, C, R);
+        real *old = x;
+        x = y, y = old;
+    }
+}
+
+// Muon (Jordan et al. 2024), for one matrix of a layer, or three side by side: the mean
+// of its gradients, orthogonalised, is the step. So directions in which the gradient is
+// small count as much as those in which it is large. Scaled so that its numbers are as
+// large as Adam's steps, about 0.2 (Liu et al. 2025). v isn't needed: it is scratch here,
+// and so is g.
+static void muon(Params *p, const Tensor *t, real lr, real decay, real clip) {
+    const int I = t->rows, O = t->cols / t->blocks, R = smaller(I, O), C = I + O - R;
+    const size_t n = tensor_size(t), block = (size_t)I * O;
+    real *w = p->w + t->at, *g = p->g + t->at, *m = p->m + t->at, *v = p->v + t->at;
+    const real b = (real)constant.momentum, size = (real)0.2 * root((real)C);
+    for (size_t i = 0; i < n; i++) {
+        m[i] = b * m[i] + (1 - b) * clip * g[i];
+        g[i] = b * m[i] + (1 - b) * clip * g[i]; // the mean as it will be (Nesterov)
+    }
+    real *work = reals(2 * (size_t)R * R);
+    for (int k = 0; k < t->blocks; k++) // each with its shorter side down
+        if (I > O) turn(v + k * block, I, g + k * O, t->cols, I, O);
+        else
+            for (int i = 0; i < I; i++)
+                memcpy(v + k * block + i * O, g + k * O + i * t->cols, sizeof(real) * O);
+    for (int k = 0; k < t->blocks; k++) {
+        real *x = v + k * block, *step = g + k * block; // both are free now
+        orthogonalise(x, step, work, R, C);
+        if (I > O) turn(x, O, step, I, O, I), step = x;
+        for (int i = 0; i < I; i++)
+            for (int o = 0; o < O; o++) {
+                real *at = w + (size_t)i * t->cols + k * O + o;
+                *at -= lr * (size * step[i * O + o] + decay * *at);
+            }
+    }
+    memset(g, 0, sizeof(real) * n), memset(v, 0, sizeof(real) * n);
+    aligned_free(work);
+}
+
 // One step downhill; `step` counts from 0. Clears the gradient.
 static void adam_step(Params *p, int step, double lr, double decay) {
     const double norm = gradient_norm(p),
                  clip = norm > constant.clip ? constant.clip / norm : 1;
     const double fix1 = 1 / (1 - pow(constant.beta1, step + 1));
     const double fix2 = 1 / (1 - pow(constant.beta2, step + 1));
+    #pragma omp parallel for schedule(dynamic) if (p->has_muon)
+    for (int i = 0; i < p->count; i++)
+        if (p->has_muon && p->tensor[i].blocks)
+            muon(p, &p->tensor[i], (real)lr, (real)decay, (real)clip);
     for (int i = 0; i < p->count; i++) {
         const Tensor *t = &p->tensor[i];
-        if (t->fixed) continue;
+        if (t->fixed || (p->has_muon && t->blocks)) continue;
         const size_t n = tensor_size(t), end = t->at + n;
         #pragma omp parallel for if (n > CHUNK)
         for (size_t at = t->at; at < end; at += CHUNK)
@@ -3104,7 +3175,10 @@ static const Option options[] = {
      "minutes to train, evaluation included (0: until --steps)"},
     {"stop-at", INT(stop_at, "0", 0, 1e9), NULL, "t",
      "stop after this step as if interrupted (0: don't)"},
-    {"lr", DOUBLE(lr, "0.004", 0, 100), "lr", "tu", "highest learning rate"},
+    {"lr", DOUBLE(lr, "0.006", 0, 100), "lr", "tu",
+     "highest learning rate (with Adam alone, 0.004 is better)"},
+    {"optimizer", ONE_OF(optimizer, "muon", "adam|muon"), "optimizer", "tb",
+     "how the matrices of the layers learn; all else learns by Adam"},
     {"warmup", INT(warmup, "100", 0, 1e9), "warmup", "tu", "steps until it is reached"},
     {"weight-decay", DOUBLE(weight_decay, "0.1", 0, 100), "weight_decay", "tu",
      "pull of every matrix towards 0"},
@@ -3337,6 +3411,7 @@ static void training_new(Training *t, const Options *o, bool quiet) {
         model_init(&t->m, &t->random);
         params_train(&t->m.p);
     }
+    t->m.p.has_muon = t->o.optimizer == MUON;
     t->a = acts_new(&t->o.c, plan.rows, plan.room, true);
     acts_share(&t->a, &t->m, micro_batches(&t->o.c, t->o.batch), true);
 }

@@ -243,6 +243,7 @@ static void bench_model(Options *o, double peak) {
     b.m = model_shape(o->c);
     model_init(&b.m, &r);
     params_train(&b.m.p);
+    b.m.p.has_muon = o->optimizer == MUON;
     b.a = acts_new(&o->c, b.micro * b.T, b.T, true);
     acts_share(&b.a, &b.m, micro_batches(&o->c, b.B), true);
     const int N = b.B * b.T;

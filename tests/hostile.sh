@@ -22,7 +22,7 @@ for name in load text options; do
 done
 
 # what claims to be large is refused at once, by what it says, not by running out of memory
-huge='{"__metadata__":{"format":"pt","model":"transformer","n_layer":"1000","n_head":"1","n_embd":"16384","n_inner":"65536","n_ctx":"65536","pos":"learned","norm":"pre","act":"relu","tie":"yes","batch":"1","steps":"1","minutes":"0","lr":"0.1","warmup":"0","weight_decay":"0","seed":"1","eval_every":"1","step":"0","best_step":"0","best_loss":"0","random":"0000000000000000","text":"0000000000000000","vocab_size":"3","vocab":"ab"},"transformer.wte.weight":{"dtype":"F32","shape":[1000000000,1000000000],"data_offsets":[0,4000000000000000000]}}'
+huge='{"__metadata__":{"format":"pt","model":"transformer","n_layer":"1000","n_head":"1","n_embd":"16384","n_inner":"65536","n_ctx":"65536","pos":"learned","norm":"pre","act":"relu","tie":"yes","batch":"1","steps":"1","minutes":"0","lr":"0.1","optimizer":"muon","warmup":"0","weight_decay":"0","seed":"1","eval_every":"1","step":"0","best_step":"0","best_loss":"0","random":"0000000000000000","text":"0000000000000000","vocab_size":"3","vocab":"ab"},"transformer.wte.weight":{"dtype":"F32","shape":[1000000000,1000000000],"data_offsets":[0,4000000000000000000]}}'
 { printf "\\$(printf %o $((${#huge} % 256)))\\$(printf %o $((${#huge} / 256)))\\0\\0\\0\\0\\0\\0"; printf '%s' "$huge"; } > huge
 begin=$(date +%s)
 (ulimit -v 500000 2> /dev/null; for _ in 1 2 3 4 5 6 7 8 9 10; do "$gpt" info huge; done) > out 2> err

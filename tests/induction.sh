@@ -8,7 +8,8 @@
 # That takes two layers: the first copies to each position which letter stood before it, the second
 # looks for a position whose earlier letter is its own. One layer sees letters and distances, but
 # not what followed what; unless its keys are smeared, which puts the letter before into each key.
-# The same training with 2 layers, with 1, and with 1 and smeared keys; `gpt heads` scores each.
+# (Muon brings one layer further, to 0.74 after 1500 steps, though no head of it copies.)
+# The same training, by Adam, with 2 layers, with 1, and with 1 and smeared keys; `gpt heads` scores each.
 # Writes build/induction-K.safetensors and build/induction-K.csv for K = 2, 1, smeared. Exit status 1
 # unless the first and the last copy (induction scores that add up to 0.25, since heads may share the
 # work, and a loss below 0.5 on what repeats) and the one between does neither (loss above 1.5).
@@ -40,7 +41,7 @@ for kind in 2 1 smeared; do
     if [ $kind = smeared ]; then pos=smeared; fi
     echo "== layers $layers, positions $pos"
     "$gpt" train --data build/induction.txt --layers $layers --heads 2 --dim 128 --pos $pos --context 64 \
-        --steps "${1:-3000}" --batch 32 --lr 0.002 --weight-decay 0.01 --out $model.safetensors || exit 1
+        --steps "${1:-3000}" --batch 32 --optimizer adam --lr 0.002 --weight-decay 0.01 --out $model.safetensors || exit 1
     "$gpt" heads $model.safetensors --repeat 20 --csv $model.csv > $model.txt || exit 1
     cat $model.txt
     awk -v kind=$kind '/^layer/ { sum += $6 } /^loss/ { loss = $7 } END {

@@ -519,6 +519,87 @@ static void adam_over_tensors(void) {
     }
 }
 
+// c (M,N) = a (M,K) b (K,N) of doubles, with b turned or not
+static void multiply(double *c, const double *a, const double *b, int M, int N, int K, bool turned_b) {
+    for (int i = 0; i < M; i++)
+        for (int j = 0; j < N; j++) {
+            c[i * N + j] = 0;
+            for (int k = 0; k < K; k++) c[i * N + j] += a[i * K + k] * b[turned_b ? j * K + k : k * N + j];
+        }
+}
+
+// x (R,C), R <= C, as orthogonalise() should leave it
+static void orthogonal(double *x, int R, int C) {
+    double *A = no_doubles(R * R), *B = no_doubles(R * R), *y = no_doubles(R * C), squares = 0;
+    for (int i = 0; i < R * C; i++) squares += x[i] * x[i];
+    for (int i = 0; i < R * C; i++) x[i] /= sqrt(squares);
+    for (int times = 0; times < 5; times++) {
+        multiply(A, x, x, R, R, C, true);
+        multiply(B, A, A, R, R, R, false);
+        for (int i = 0; i < R * R; i++) B[i] = 2.0315 * B[i] - 4.775 * A[i];
+        multiply(y, B, x, R, C, R, false);
+        for (int i = 0; i < R * C; i++) x[i] = 3.4445 * x[i] + y[i];
+    }
+    free(A), free(B), free(y);
+}
+
+// Muon on every matrix of the layers, three in c_attn, and Adam on all else: against the same
+// steps in plain loops. Then what they are for: a step is about as strong in each direction.
+static void muon_steps(void) {
+    EVERY_PATH {
+        WHERE("path %s", path_name(path));
+        Config c = {.pos = LEARNED, .layers = 2, .heads = 1, .dim = 6, .hidden = 20, .context = 9, .V = 5};
+        Random r = {1};
+        Model m = model_shape(c);
+        model_init(&m, &r);
+        params_train(&m.p);
+        m.p.has_muon = true;
+        for (int step = 0; step < 3; step++) {
+            double *before = as_doubles(m.p.w, m.p.size), *mean = as_doubles(m.p.m, m.p.size);
+            for (int i = 0; i < m.p.count; i++)
+                for (size_t j = 0; j < tensor_size(&m.p.tensor[i]); j++)
+                    m.p.g[m.p.tensor[i].at + j] = (real)any(1e-3); // short: nothing is clipped
+            double *g = as_doubles(m.p.g, m.p.size);
+            adam_step(&m.p, step, 0.01, 0.3);
+            int matrices = 0;
+            for (int i = 0; i < m.p.count; i++) {
+                const Tensor *t = &m.p.tensor[i];
+                SAME(t->blocks, !strstr(t->name, ".h.") || !t->rows ? 0 : strstr(t->name, "c_attn") ? 3 : 1);
+                if (!t->blocks) continue;
+                const int I = t->rows, O = t->cols / t->blocks, R = I < O ? I : O, C = I + O - R;
+                for (int k = 0; k < t->blocks; k++, matrices++) {
+                    double *x = no_doubles(R * C), *gram = no_doubles(R * R);
+                    for (int a = 0; a < I; a++)
+                        for (int b = 0; b < O; b++) {
+                            size_t at = t->at + (size_t)a * t->cols + k * O + b;
+                            double ahead = 0.95 * mean[at] + 0.05 * g[at];
+                            x[I > O ? b * I + a : a * O + b] = 0.95 * ahead + 0.05 * g[at];
+                            CLOSE(m.p.m[at], ahead, tolerance);
+                        }
+                    orthogonal(x, R, C);
+                    multiply(gram, x, x, R, R, C, true);
+                    for (int a = 0; a < R * R; a++) HOLDS(fabs(gram[a] - (a % (R + 1) == 0)) < 0.55);
+                    for (int a = 0; a < I; a++)
+                        for (int b = 0; b < O; b++) {
+                            size_t at = t->at + (size_t)a * t->cols + k * O + b;
+                            double step_ = 0.2 * sqrt(C) * x[I > O ? b * I + a : a * O + b];
+                            double want = before[at] - 0.01 * (step_ + 0.3 * before[at]);
+                            if (!(fabs(m.p.w[at] - want) < (IS_DOUBLE ? 1e-11 : 3e-5)))
+                                test_fail(__LINE__, "%s: weight %.9g, should be %.9g", t->name,
+                                          (double)m.p.w[at], want);
+                            HOLDS(m.p.g[at] == 0 && m.p.v[at] == 0);
+                        }
+                    free(x), free(gram);
+                }
+            }
+            SAME(matrices, 2 * 6);
+            HOLDS(m.p.v[m.wte] > 0); // the embedding has learned by Adam
+            free(before), free(mean), free(g);
+        }
+        model_free(&m);
+    }
+}
+
 static void schedule(void) {
     Options o = {.lr = 0.5, .warmup = 10};
     CLOSE(learning_rate(&o, 0, 0), 0.05, 1e-12);
@@ -592,6 +673,7 @@ int main(void) {
     RUN(heads_switched_off);
     RUN(adam_steps);
     RUN(adam_over_tensors);
+    RUN(muon_steps);
     RUN(schedule);
     RUN(counting);
     RUN(sinusoids);

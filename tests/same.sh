@@ -13,7 +13,7 @@ middle='--layers 2 --heads 4 --dim 64 --context 96 --batch 43 --steps 3 --eval-e
 for program in "$gpt" "$gpt_double"; do
     real=float
     [ "$program" = "$gpt" ] || real=double
-    for kind in '--pos learned --act gelu' '--norm post --pos sin --tie no' '--pos rotary' '--pos smeared' '--model mlp'; do
+    for kind in '--pos learned --act gelu' '--norm post --pos sin --tie no' '--pos rotary --optimizer adam' '--pos smeared' '--model mlp'; do
         # up to 8 for the first model; for the others, some that share the work unevenly
         counts='1 2 3 4 5 6 7 8'
         [ "$kind" = '--pos learned --act gelu' ] || counts='1 2 3 5'
@@ -43,6 +43,14 @@ for stop in 23 1 10 39; do
     same "stopped at $stop and resumed: best weights" whole.safetensors part.safetensors
     same "stopped at $stop and resumed: last state" whole.safetensors.last part.safetensors.last
 done
+# shellcheck disable=SC2086
+train adam $small --steps 40 --eval-every 10 --optimizer adam
+# shellcheck disable=SC2086
+train part $small --steps 40 --eval-every 10 --optimizer adam --stop-at 23
+"$gpt" train --data text.txt --resume part.safetensors.last > out 2> err
+same 'with Adam alone, stopped and resumed' adam.safetensors.last part.safetensors.last
+if cmp -s whole.safetensors adam.safetensors; then FAIL 'another optimizer' 'gave the same weights'
+else ok 'another optimizer'; fi
 # shellcheck disable=SC2086
 train part $small --steps 40 --eval-every 10 --stop-at 7
 for stop in 8 20 31; do
