@@ -3175,8 +3175,7 @@ static const Option options[] = {
      "minutes to train, evaluation included (0: until --steps)"},
     {"stop-at", INT(stop_at, "0", 0, 1e9), NULL, "t",
      "stop after this step as if interrupted (0: don't)"},
-    {"lr", DOUBLE(lr, "0.006", 0, 100), "lr", "tu",
-     "highest learning rate (with Adam alone, 0.004 is better)"},
+    {"lr", DOUBLE(lr, "0.006", 0, 100), "lr", "tu", "highest learning rate"},
     {"optimizer", ONE_OF(optimizer, "muon", "adam|muon"), "optimizer", "tb",
      "how the matrices of the layers learn; all else learns by Adam"},
     {"warmup", INT(warmup, "100", 0, 1e9), "warmup", "tu", "steps until it is reached"},
@@ -3707,7 +3706,7 @@ static int demo(Options *o) {
     demo_row("transformer", &gpt);
     printf("\nTry next (in place of gpt: %s):\n"
            "  gpt sample demo-gpt.safetensors --prompt \"Once\"\n"
-           "  gpt attend demo-gpt.safetensors --prompt \"Once upon\"\n"
+           "  gpt attend demo-gpt.safetensors --prompt \"Once there\"\n"
            "  gpt train --minutes 5\n  gpt train --data mine.txt --out mine.safetensors\n"
            "  gpt help\n",
            o->self);

@@ -295,7 +295,7 @@ memory() {
     fi
     awk 'FNR == NR { n += /^<[|]endoftext/; next } story >= n - int(n / 10)
         /^<[|]endoftext/ { story++ }' $text $text > $work/valid.txt # the last tenth, as gpt train takes it
-    (text=$work/endless.txt; train memory 20000 1000 --valid $work/valid.txt --pos rotary --context 512 --batch 8 --lr 0.003) ||
+    (text=$work/endless.txt; train memory 20000 1000 --valid $work/valid.txt --pos rotary --context 512 --batch 8 --optimizer adam --lr 0.003) ||
         { skip memory "no model"; return; }
     draw memory -v kind=lines -v title="Memory comes late: loss on validation stories" -v x=step -v y=valid \
         -v names="transformer" -v hline="the author $(author)" \
