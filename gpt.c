@@ -1106,7 +1106,7 @@ static Norm add_norm(Params *p, int C, const char *name) {
 
 static Linear add_linear(Params *p, int I, int O, double std, int l, const char *name) {
     size_t w = add_tensor(p, I, O, 0, std, "transformer.h.%d.%s.weight", l, name);
-    p->tensor[p->count - 1].blocks = O == 3 * I && strstr(name, "c_attn") ? 3 : 1;
+    p->tensor[p->count - 1].blocks = strstr(name, "c_attn") ? 3 : 1;
     return (Linear){w, add_tensor(p, 0, O, 0, 0, "transformer.h.%d.%s.bias", l, name), I,
                     O};
 }
