@@ -571,17 +571,21 @@ static void linear_backward_weights(real *g, const real *dy, const real *x, Line
     }
 }
 
-// Overwrites dx (N,I), and turned_w (O,I), which receives W turned.
-static void linear_backward_input(real *dx, real *turned_w, const real *dy, const real *w,
-                                  Linear k, int N) {
-    turn(turned_w, k.I, w + k.w, k.O, k.I, k.O);
-    matmul(dx, k.I, rows(NULL, 0), rows(dy, k.O), rows(turned_w, k.I), N, k.I, k.O);
+// Puts W, turned, into the array wt, where it stands in w: once for many backward passes.
+static void linear_turn(real *wt, const real *w, Linear k) {
+    turn(wt + k.w, k.I, w + k.w, k.O, k.I, k.O);
 }
 
-static void linear_backward(real *dx, real *g, real *turned_w, const real *dy,
-                            const real *x, const real *w, Linear k, int N) {
+// Overwrites dx (N,I).
+static void linear_backward_input(real *dx, const real *dy, const real *wt, Linear k,
+                                  int N) {
+    matmul(dx, k.I, rows(NULL, 0), rows(dy, k.O), rows(wt + k.w, k.I), N, k.I, k.O);
+}
+
+static void linear_backward(real *dx, real *g, const real *dy, const real *x,
+                            const real *wt, Linear k, int N) {
     linear_backward_weights(g, dy, x, k, N);
-    linear_backward_input(dx, turned_w, dy, w, k, N);
+    linear_backward_input(dx, dy, wt, k, N);
 }
 
 // 3. Layers
@@ -1026,6 +1030,7 @@ typedef struct {
     int count;
     uint64_t size;       // numbers in w; every tensor begins on a cache line
     real *w, *g, *m, *v; // weights, gradients, two moments, in one layout
+    real *wt;            // and the matrices of the layers, turned for the backward
     bool has_muon;       // matrices of the layers learn by Muon, not by Adam
 } Params;
 
@@ -1079,7 +1084,6 @@ typedef struct Acts {  // what forward and backward passes write
     real *dx, *dy, *ds; // (N,C) gradients of the stream; of what a sub-layer reads, used
                         // with pre-norm; of what it adds, with post-norm. dy is ds.
     real *dqkv, *dfc;   // (N,3C), (N,F): in one place, since one is used after the other
-    real *wt;           // a weight matrix, turned
 } Acts;
 
 static uint64_t tensor_size(const Tensor *t) {
@@ -1190,6 +1194,7 @@ static void model_init(Model *m, Random *r) {
 static void params_free(Params *p) {
     free(p->tensor);
     aligned_free(p->w), aligned_free(p->g), aligned_free(p->m), aligned_free(p->v);
+    aligned_free(p->wt);
 }
 
 static void model_free(Model *m) {
@@ -1238,7 +1243,7 @@ static uint64_t acts_plan(Acts *a, const Config *c, bool learns) {
     a->work = take(M, &n, attention_work(a->room, c->dim / c->heads));
     if (!learns) return n;
     a->dx = take(M, &n, N * C), a->dy = a->ds = take(M, &n, N * C);
-    a->dqkv = a->dfc = take(M, &n, N * wide), a->wt = take(M, &n, C * wide);
+    a->dqkv = a->dfc = take(M, &n, N * wide);
     return n;
 }
 
@@ -1344,7 +1349,7 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
     const real *w = m->p.w, *qkv = a->layer[l].qkv;
     const int C = m->c.dim, H = m->c.heads, N = span_rows(s);
     real *g = m->p.g, *dheads = din; // its place is free until the end
-    linear_backward(dheads, g, a->wt, dout, a->layer[l].heads, w, k->proj, N);
+    linear_backward(dheads, g, dout, a->layer[l].heads, m->p.wt, k->proj, N);
     attention_backward(a->dqkv, a->work, dheads, qkv, a->layer[l].kt, s.B, s.T, a->room,
                        C, H);
     if (rotates(&m->c))
@@ -1355,7 +1360,7 @@ static void attend_backward(const Model *m, Acts *a, int l, real *din, const rea
                            C);
         }
     }
-    linear_backward(din, g, a->wt, a->dqkv, in, w, k->qkv, N);
+    linear_backward(din, g, a->dqkv, in, m->p.wt, k->qkv, N);
 }
 
 // out, in (N,C): up to F hidden units, the activation, and back
@@ -1374,10 +1379,10 @@ static void mlp_backward(const Model *m, Acts *a, int l, real *din, const real *
                          const real *in, Span s) {
     const Layer *k = &m->layer[l];
     const int N = span_rows(s);
-    linear_backward_input(a->dfc, a->wt, dout, m->p.w, k->out, N);
+    linear_backward_input(a->dfc, dout, m->p.wt, k->out, N);
     activation_backward(a->act, a->dfc, a->layer[l].fc, m->c.act, N * m->c.hidden);
     linear_backward_weights(m->p.g, dout, a->act, k->out, N);
-    linear_backward(din, m->p.g, a->wt, a->dfc, in, m->p.w, k->fc, N);
+    linear_backward(din, m->p.g, a->dfc, in, m->p.wt, k->fc, N);
 }
 
 // One reading of the stream x and one addition to it, for the rows of the span. Keeps x,
@@ -1656,6 +1661,7 @@ static void adam_step(Params *p, int step, double lr, double decay) {
 
 static void params_train(Params *p) { // room for learning
     p->g = reals(p->size), p->m = reals(p->size), p->v = reals(p->size);
+    p->wt = reals(p->size);
 }
 
 static Acts *lane(Acts *a, int i) { return i ? &a->more[i - 1] : a; }
@@ -1679,12 +1685,23 @@ static int micro_batches(const Config *c, int B) {
     return count % 2 && count < B ? count + 1 : count;
 }
 
+// The matrices of all layers, turned: to be called when the weights have changed.
+static void turn_layers(Model *m) {
+    #pragma omp parallel for
+    for (int l = 0; l < m->c.layers; l++) {
+        const Layer *k = &m->layer[l];
+        linear_turn(m->p.wt, m->p.w, k->qkv), linear_turn(m->p.wt, m->p.w, k->proj);
+        linear_turn(m->p.wt, m->p.w, k->fc), linear_turn(m->p.wt, m->p.w, k->out);
+    }
+}
+
 // Mean loss of B windows, and its gradient added into p.g. Each micro-batch is the work
 // of one thread. All add into one gradient, each tensor's in the order of the
 // micro-batches, so that the bits don't depend on the number of threads.
 static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int T) {
     const int count = micro_batches(&m->c, B);
     double sum = 0;
+    turn_layers(m);
     for (int first = 0, n; first < count; first += n) {
         n = smaller(a->lanes, count - first);
         #pragma omp parallel num_threads(n) if (n > 1)
@@ -2959,6 +2976,7 @@ static int tune(Options *o) {
             t.text.train.n, c->context + 1);
     t.random.state = (uint64_t)o->seed;
     t.m.p.g = reals(t.m.p.size); // dW comes from here
+    t.m.p.wt = reals(t.m.p.size);
     t.a = acts_new(c, micro_batch(c) * c->context, c->context, true);
     acts_share(&t.a, &t.m, INT_MAX, true);
     Adapter d = adapter_new(&t.m, o->rank, ALPHA, &t.random);
@@ -3398,7 +3416,7 @@ static void training_new(Training *t, const Options *o, bool quiet) {
                  .layer = allocate(t->o.c.layers, sizeof(LayerActs))};
     const double lanes =
         smaller(omp_get_max_threads(), micro_batches(&t->o.c, t->o.batch));
-    double mb = (4.0 * t->m.p.size + lanes * acts_plan(&plan, &t->o.c, true)) *
+    double mb = (5.0 * t->m.p.size + lanes * acts_plan(&plan, &t->o.c, true)) *
                     sizeof(real) / 1e6 +
                 t->text.characters * sizeof(Token) / 1e6;
     free(plan.layer);

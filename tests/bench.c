@@ -128,20 +128,20 @@ static void run_matmul(void *data) { // the linear layers of one micro-batch, fo
     Bench *b = data;
     Acts *a = &b->a;
     const int N = b->micro * b->T;
-    const real *w = b->m.p.w;
+    const real *w = b->m.p.w, *wt = b->m.p.wt;
     for (int l = 0; l < b->m.c.layers; l++) {
         const Layer *at = &b->m.layer[l];
         LayerActs *k = &a->layer[l];
         if (b->m.c.model == TRANSFORMER) {
             linear_forward(k->qkv, k->mlp.y, w, at->qkv, N);
             linear_forward(k->attn.sum, k->heads, w, at->proj, N);
-            linear_backward(a->dy, b->m.p.g, a->wt, a->dx, k->heads, w, at->proj, N);
-            linear_backward(a->dx, b->m.p.g, a->wt, a->dqkv, k->mlp.y, w, at->qkv, N);
+            linear_backward(a->dy, b->m.p.g, a->dx, k->heads, wt, at->proj, N);
+            linear_backward(a->dx, b->m.p.g, a->dqkv, k->mlp.y, wt, at->qkv, N);
         }
         linear_forward(k->fc, k->mlp.y, w, at->fc, N);
         linear_forward(k->mlp.sum, a->act, w, at->out, N);
-        linear_backward(a->dfc, b->m.p.g, a->wt, a->dx, a->act, w, at->out, N);
-        linear_backward(a->dx, b->m.p.g, a->wt, a->dfc, k->mlp.y, w, at->fc, N);
+        linear_backward(a->dfc, b->m.p.g, a->dx, a->act, wt, at->out, N);
+        linear_backward(a->dx, b->m.p.g, a->dfc, k->mlp.y, wt, at->fc, N);
     }
 }
 

@@ -393,7 +393,7 @@ static void adapter_gradient(void) {
         Config c = shape(TRANSFORMER, LEARNED, norm, GELU, 1);
         c.context = T;
         Training t = wide(c);
-        t.m.p.g = reals(t.m.p.size);
+        params_train(&t.m.p);
         t.a = acts_new(&c, B * T, T, true);
         acts_share(&t.a, &t.m, 1, true);
         Adapter d = adapter_new(&t.m, 3, 4, &test_random);

@@ -970,7 +970,7 @@ static void block_setup(int norm, bool learns) {
     model.p.w = reals(model.p.size);
     for (size_t i = 0; i < model.p.size; i++) model.p.w[i] = any(0.8);
     acts = acts_new(&c, N, T, learns);
-    if (learns) model.p.g = reals(model.p.size);
+    if (learns) params_train(&model.p), turn_layers(&model);
     stream = numbers(N * C, 1), block_B = B, block_T = T;
 }
 static void plain_linear(double *y, const double *x, Linear k) {
@@ -1197,6 +1197,7 @@ static void whole_part(void) {
     for (int norm = PRE; norm <= POST; norm++) {
         block_setup(norm, true);
         for (size_t i = 0; i < model.p.size; i++) model.p.w[i] *= 0.5;
+        turn_layers(&model);
         for (int i = 0; i < 2 * N; i++) whole_ids[i] = (int)(random_bits(&test_random) % V);
         whole_loss(0);
         loss_backward(&model, &acts, whole_ids, whole_ids + N, 1.0 / N, B, T);

@@ -64,8 +64,9 @@ static void linear(void) {
                 }
             const Linear k = {0, (size_t)I * O, I, O};
             linear_forward(y, x, w, k, N);
-            linear_backward(dx, dw, wt, dy, x, w, k, N);
-            linear_backward(dx, dw, wt, dy, x, w, k, N);
+            linear_turn(wt, w, k);
+            linear_backward(dx, dw, dy, x, wt, k, N);
+            linear_backward(dx, dw, dy, x, wt, k, N);
             CLOSE_ALL(y, y_, N * O, tolerance);
             CLOSE_ALL(dx, dx_, N * I, tolerance);
             CLOSE_ALL(dw, dw_, I * O, tolerance);
