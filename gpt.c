@@ -3645,7 +3645,7 @@ static void parse_line(Options *o, const Command *c, const char *line) {
 
 // Few of the longer windows begin where a story does: a minute is too short to learn from
 // them how stories begin.
-#define DEMO "--context 256 "
+#define DEMO "--context 256 --batch 8 "
 #define DEMO_MLP \
     DEMO "--model mlp --layers 1 --steps 600 --eval-every 200 --lr 0.01 --warmup 20"
 #define DEMO_GPT DEMO "--layers 3 --dim 96 --steps 1800 --eval-every 300 --warmup 50"

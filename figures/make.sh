@@ -51,7 +51,7 @@ train() {
 }
 mlp() { train mlp 600 50 --model mlp --layers 1 --lr 0.01; }
 transformer() { train transformer 1200 150 --pos learned --layers 3 --heads 3 --dim 96; }
-patient() { train patient 6500 500 --pos learned; } # five minutes: memory comes late
+patient() { train patient 2700 540 --context 768 --batch 6; } # the default model; five minutes
 ngram() { "$MAKE" -s build/ngram > $work/make.txt 2>&1; }
 author() { awk -F '|' '/the author\*\*/ { gsub(/[* ]/, "", $4); print $4 }' data/README.md; }
 second() { awk -v key="$1" '$1 == key { print $2; exit }' "$2"; } # the number after a word
