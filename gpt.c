@@ -501,8 +501,8 @@ static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) 
     }
 }
 
-// The same with all threads: blocks of c are shared out; each is computed by one thread,
-// in one order, so the bits don't depend on how many threads there are.
+// The same with all threads: blocks of c are dealt out like cards; each is computed by one
+// thread, in one order, so the bits don't depend on how many threads there are.
 static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                    int K) {
     const int tall = 64, wide = 96;
@@ -515,7 +515,7 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
         matmul_row(c, start, a, b, N, K);
         return;
     }
-    #pragma omp parallel for
+    #pragma omp parallel for schedule(static, 1)
     for (int block = 0; block < down * across; block++) {
         const int i = block % down * tall, j = block / down * wide;
         product(c + i * c_row + j, c_row, part(start, i, j), part(a, i, 0), part(b, 0, j),
@@ -595,8 +595,18 @@ static void linear_backward(real *dx, real *g, const real *dy, const real *x,
 // stands right below its forward. A backward ADDS into gradients of weights and of the
 // stream; its comment names what it overwrites.
 
+// The square root. In float without sqrtf(), which may set errno, so that loops with it
+// don't become vector instructions: half the exponent, taken from the bits, is a guess of
+// 1/root(x) within 4 %, and each of three steps of Newton's method doubles its digits.
 INLINE real root(real x) {
-    return sizeof(real) == sizeof(double) ? (real)sqrt((double)x) : (real)sqrtf((float)x);
+    if (sizeof(real) == sizeof(double)) return (real)sqrt((double)x);
+    float f = (float)x, y;
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    bits = 0x5f375a86 - (bits >> 1);
+    memcpy(&y, &bits, 4);
+    for (int i = 0; i < 3; i++) y *= 1.5f - 0.5f * f * y * y;
+    return (real)(f * y);
 }
 
 // e^x. In float: e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2, and the school
@@ -1687,11 +1697,11 @@ static int micro_batches(const Config *c, int B) {
 
 // The matrices of all layers, turned: to be called when the weights have changed.
 static void turn_layers(Model *m) {
-    #pragma omp parallel for
-    for (int l = 0; l < m->c.layers; l++) {
-        const Layer *k = &m->layer[l];
-        linear_turn(m->p.wt, m->p.w, k->qkv), linear_turn(m->p.wt, m->p.w, k->proj);
-        linear_turn(m->p.wt, m->p.w, k->fc), linear_turn(m->p.wt, m->p.w, k->out);
+    #pragma omp parallel for schedule(static, 1)
+    for (int i = 0; i < 4 * m->c.layers; i++) {
+        const Layer *k = &m->layer[i / 4];
+        const Linear each[] = {k->qkv, k->proj, k->fc, k->out};
+        linear_turn(m->p.wt, m->p.w, each[i % 4]);
     }
 }
 
@@ -3008,7 +3018,9 @@ static int tune(Options *o) {
 typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int K);
 
 // Tiles below each other: c (M,width) = start (M,width) + a (M,K) b (K,width), where
-// width is one, two or three vectors and M a multiple of TALL.
+// width is one, two or three vectors and M a multiple of TALL. Memory answers late, so it
+// is asked early: for the tile's part of start, which is added last, and, a line in each
+// step, for what the tiles to the right need of b (matrices that are large have some).
 #define TILES(name, TARGET, BYTES, TALL, VECTORS)                                       \
     TARGET static void name(real *c, size_t c_row, Matrix start, Matrix a, Matrix b,    \
                             int M, int K) {                                             \
@@ -3017,14 +3029,21 @@ typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
         enum { LANES = BYTES / sizeof(real) };                                          \
         for (int top = 0; top < M; top += TALL) {                                       \
             const real *s = part(start, top, 0).at, *x = part(a, top, 0).at, *y = b.at; \
-            V sum[TALL][VECTORS];                                                       \
-            for (int i = 0; i < TALL; i++)                                              \
+V sum[TALL][VECTORS] = {0};                                                 \
+            for (int i = 0; i < TALL && s; i++)                                         \
                 for (int j = 0; j < VECTORS; j++)                                       \
-                    sum[i][j] = s ? *(V *)(s + i * start.row + j * LANES) : (V){0};     \
-            for (int k = 0; k < K; k++, x += a.col, y += b.row)                         \
+                    __builtin_prefetch(s + i * start.row + j * LANES);                  \
+            const int ahead = (VECTORS + top / TALL % VECTORS) * LANES;                 \
+            for (int k = 0; k < K; k++, x += a.col, y += b.row) {                       \
+                if (VECTORS == 3) __builtin_prefetch(y + ahead);                        \
                 for (int i = 0; i < TALL; i++)                                          \
                     for (int j = 0; j < VECTORS; j++)                                   \
                         sum[i][j] += x[i * a.row] * *(V *)(y + j * LANES);              \
+            }                                                                           \
+            if (s)                                                                      \
+                for (int i = 0; i < TALL; i++)                                          \
+                    for (int j = 0; j < VECTORS; j++)                                   \
+                        sum[i][j] += *(V *)(s + i * start.row + j * LANES);             \
             for (int i = 0; i < TALL; i++)                                              \
                 for (int j = 0; j < VECTORS; j++)                                       \
                     *(V *)(c + (top + i) * c_row + j * LANES) = sum[i][j];              \
@@ -3065,16 +3084,20 @@ static void tile_at_edge(Tiles *tiles, int tall, int width, int left, real *c,
 }
 
 // A single row: every number of b is used once, so memory sets the pace. Four rows of b
-// at a time, so that c is fetched and stored a quarter as often.
+// at a time, so that c is fetched and stored a quarter as often; the next four are asked
+// for early where b is too large for the caches.
 ANY product_row_any(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
     const size_t one = a.col, row = b.row;
+    const int early = (double)N * K > 1 << 16 ? 4 * N : 0;
     const real *x = a.at, *y = b.at;
     if (start.at != c)
         for (int j = 0; j < N; j++) c[j] = start.at ? start.at[j] : 0;
-    for (; K >= 4; K -= 4, x += 4 * one, y += 4 * row)
+    for (; K >= 4; K -= 4, x += 4 * one, y += 4 * row) {
+        for (int j = 0; j < early; j += LINE) __builtin_prefetch(y + 4 * row + j);
         for (int j = 0; j < N; j++)
             c[j] += x[0] * y[j] + x[one] * y[row + j] + x[2 * one] * y[2 * row + j] +
                     x[3 * one] * y[3 * row + j];
+    }
     for (; K > 0; K--, x += one, y += row)
         for (int j = 0; j < N; j++) c[j] += *x * y[j];
 }
@@ -3115,20 +3138,6 @@ static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int
     for (int k = 0; k < K && path != PLAIN; k += DEEP, start = rows(c, (int)c_row))
         product_slice(c, c_row, start, part(a, 0, k), part(b, k, 0), M, N,
                       smaller(DEEP, K - k));
-#endif
-}
-
-// The fastest path that this CPU has.
-static Path best_path(void) {
-#if defined(__x86_64__) && defined(__GNUC__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
-        return AVX512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
-#endif
-#ifdef __GNUC__
-    return SSE;
-#else
-    return PLAIN;
 #endif
 }
 
@@ -3732,6 +3741,20 @@ static int demo(Options *o) {
     training_free(&mlp);
     training_free(&gpt);
     return 0;
+}
+
+// The fastest path that this CPU has.
+static Path best_path(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+        return AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
+#endif
+#ifdef __GNUC__
+    return SSE;
+#else
+    return PLAIN;
+#endif
 }
 
 static void choose_path(const char *name) {

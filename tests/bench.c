@@ -210,8 +210,25 @@ static void step_flops(const Config *c, double *linear, double *attention, doubl
     *head = 6.0 * C * c->V;
 }
 
-static void kind(const char *name, void (*f)(void *), Bench *b, double times, double step, double flops) {
-    Timing t = timing(f, b, 0.4);
+typedef struct {
+    void (*f)(void *);
+    Bench *b;
+    int lanes;
+} Part;
+
+static void run_part(void *data) { // as in training: each thread with a micro-batch of its own
+    const Part *part = data;
+    #pragma omp parallel num_threads(part->lanes) if (part->lanes > 1)
+    {
+        Bench mine = *part->b;
+        mine.a = *lane(&part->b->a, omp_get_thread_num());
+        part->f(&mine);
+    }
+}
+
+static void kind(const char *name, void (*f)(void *), Bench *b, int lanes, double times, double step, double flops) {
+    Part part = {f, b, lanes};
+    Timing t = timing(run_part, &part, 0.4);
     printf("part %s ms %.2f share %.3f", name, t.best * times * 1e3, t.best * times / step);
     if (flops > 0) printf(" gflops %.0f", flops / (t.best * times) / 1e9);
     putchar('\n');
@@ -256,14 +273,15 @@ static void bench_model(Options *o, double peak) {
     printf("train tokens/s %.0f median %.0f ms %.2f gflops %.0f share %.2f\n", N / t.best, N / t.median, t.best * 1e3, gflops, gflops / peak);
     fflush(stdout);
     if (!o->repeat) {
-        const double times = (double)b.B / b.micro, step = t.best;
-        kind("matmul", run_matmul, &b, times, step, linear * N);
-        kind("attention", run_attention, &b, times, step, attention * N);
-        kind("norms", run_norms, &b, times, step, 0);
-        kind("activation", run_activation, &b, times, step, 0);
-        kind("head+loss", run_head, &b, times, step, head * N);
-        kind("stream", run_stream, &b, times, step, 0);
-        kind("adam", run_adam, &b, 1, step, 0);
+        const int lanes = b.a.lanes;
+        const double times = (double)b.B / b.micro / lanes, step = t.best;
+        kind("matmul", run_matmul, &b, lanes, times, step, linear * N);
+        kind("attention", run_attention, &b, lanes, times, step, attention * N);
+        kind("norms", run_norms, &b, lanes, times, step, 0);
+        kind("activation", run_activation, &b, lanes, times, step, 0);
+        kind("head+loss", run_head, &b, lanes, times, step, head * N);
+        kind("stream", run_stream, &b, lanes, times, step, 0);
+        kind("adam", run_adam, &b, 1, 1, step, 0);
         Talk talk = {&b.m, true, b.T};
         Timing cached = timing(run_talk, &talk, 1);
         talk.cached = false;
