@@ -3029,7 +3029,7 @@ typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
         enum { LANES = BYTES / sizeof(real) };                                          \
         for (int top = 0; top < M; top += TALL) {                                       \
             const real *s = part(start, top, 0).at, *x = part(a, top, 0).at, *y = b.at; \
-V sum[TALL][VECTORS] = {0};                                                 \
+            V sum[TALL][VECTORS] = {0};                                                 \
             for (int i = 0; i < TALL && s; i++)                                         \
                 for (int j = 0; j < VECTORS; j++)                                       \
                     __builtin_prefetch(s + i * start.row + j * LANES);                  \

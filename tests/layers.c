@@ -41,6 +41,22 @@ static void e_to_x(void) {
     for (int i = -50; i < 50; i++) HOLDS(e_to((real)i) < e_to((real)(i + 0.01)));
 }
 
+// ---- the square root ----
+
+static void square_root(void) {
+    double worst = 0, at = 0;
+    for (double x = 1e-36; x < 1e38; x *= 1.000173) {
+        double want = sqrt((double)(real)x), error = fabs((double)root((real)x) / want - 1);
+        if (!(error <= worst)) worst = error, at = x;
+    }
+    WHERE("x=%g", at);
+    HOLDS(worst < (IS_DOUBLE ? 1e-15 : 4e-7));
+    WHERE("%s", "");
+    SAME(root(0), 0);
+    HOLDS(root((real)1e-42) < 1e-18); // smaller than any ordinary float
+    HOLDS(isnan(root((real)NAN)));
+}
+
 // ---- linear ----
 
 static void linear(void) {
@@ -660,6 +676,7 @@ static void sinusoids(void) {
 
 int main(void) {
     RUN(e_to_x);
+    RUN(square_root);
     RUN(linear);
     RUN(embedding);
     RUN(layer_norm);

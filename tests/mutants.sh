@@ -65,6 +65,7 @@ mutant layers-double 'GELU by its sigmoid form' 's/GELU_K3 (real)(1.595769121605
 mutant gradients 'GELU slope without its second part' 's/3 \* GELU_K3/0 * GELU_K3/'
 mutant layers-double 'softmax without the maximum' 's/e_to((p\[i\] - most) \* scale)/e_to(p[i] * scale)/'
 mutant gradients 'loss gradient: nothing at the target' 's/p\[targets\[r\]\] -= 1;/p[targets[r]] -= 0;/'
+mutant layers 'the root: two steps of Newton in place of three' 's/for (int i = 0; i < 3; i++) y \*= 1.5f/for (int i = 0; i < 2; i++) y *= 1.5f/'
 mutant layers 'e to the x: one term of the series less' 's/(1.0f \/ 120 + r \* (1.0f \/ 720))/(1.0f \/ 120)/'
 # residual stream
 mutant model-double 'no residual connection' 's/x\[i\] += y\[i\];/x[i] += 0 * y[i];/'
@@ -117,6 +118,7 @@ mutant reader 'tensors of 1 dimension get 2' 's/if (t->rows) put(s, "%d,", t->ro
 mutant matmul 'tiles at the edge begin with zeros' 's/rows(start.at ? beside : NULL, width)/rows(NULL, width)/'
 mutant matmul 'the second slice of k begins anew' 's/k += DEEP, start = rows(c, (int)c_row))/k += DEEP, start = (Matrix){0})/'
 mutant matmul 'the last rows are left out' 's/for (int i = whole; i < M; i++)/for (int i = whole; i + 1 < M + (M == 1); i++)/'
+mutant matmul 'tiles forget what c starts with' 's/sum\[i\]\[j\] += \*(V \*)(s + /sum[i][j] += 0 * *(V *)(s + /'
 mutant matmul 'a single row skips one in four' 's/y\[3 \* row + j\]/y[2 * row + j]/'
 mutant matmul 'a row that threads share: half of its sum' 's/c.j + i. += second.i.;/;/'
 
