@@ -501,8 +501,8 @@ static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) 
     }
 }
 
-// The same with all threads: blocks of c are dealt out like cards; each is computed by one
-// thread, in one order, so the bits don't depend on how many threads there are.
+// The same with all threads: blocks of c are dealt out like cards; each is computed by
+// one thread, in one order, so the bits don't depend on how many threads there are.
 static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                    int K) {
     const int tall = 64, wide = 96;
@@ -595,9 +595,10 @@ static void linear_backward(real *dx, real *g, const real *dy, const real *x,
 // stands right below its forward. A backward ADDS into gradients of weights and of the
 // stream; its comment names what it overwrites.
 
-// The square root. In float without sqrtf(), which may set errno, so that loops with it
-// don't become vector instructions: half the exponent, taken from the bits, is a guess of
-// 1/root(x) within 4 %, and each of three steps of Newton's method doubles its digits.
+// The square root. A compiler can't turn a loop with sqrtf() into vector instructions,
+// since that may set errno. So in float: a guess of 1/root(x), within 4 %, from half the
+// exponent of x in its bits (the number is Lomont's, 2003); each of three steps of
+// Newton's method doubles its digits; and x times that is the root.
 INLINE real root(real x) {
     if (sizeof(real) == sizeof(double)) return (real)sqrt((double)x);
     float f = (float)x, y;
@@ -3019,8 +3020,8 @@ typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
 
 // Tiles below each other: c (M,width) = start (M,width) + a (M,K) b (K,width), where
 // width is one, two or three vectors and M a multiple of TALL. Memory answers late, so it
-// is asked early: for the tile's part of start, which is added last, and, a line in each
-// step, for what the tiles to the right need of b (matrices that are large have some).
+// is asked early: for the tile's part of start, which is added last, and, if the tile is
+// three vectors wide, in each step for a line of b that the tiles to the right will need.
 #define TILES(name, TARGET, BYTES, TALL, VECTORS)                                       \
     TARGET static void name(real *c, size_t c_row, Matrix start, Matrix a, Matrix b,    \
                             int M, int K) {                                             \
