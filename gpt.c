@@ -95,27 +95,18 @@ typedef REAL real;
 static bool has_progress_line; // a line without its newline stands on the terminal
 
 // One line on stderr, then the end. Status 2: the command is wrong. 1: anything else.
-static void fail(int status, const char *format, va_list args) {
+static void fail(int status, const char *format, ...) {
+    va_list args;
     fflush(stdout);
     fputs(has_progress_line ? "\ngpt: " : "gpt: ", stderr);
+    va_start(args, format);
     vfprintf(stderr, format, args);
+    va_end(args);
     fputc('\n', stderr);
     EXIT(status);
 }
-
-static void die(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fail(1, format, args);
-    va_end(args);
-}
-
-static void usage(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fail(2, format, args);
-    va_end(args);
-}
+#define die(...) fail(1, __VA_ARGS__)
+#define usage(...) fail(2, __VA_ARGS__)
 
 // Random numbers: splitmix64 (Steele, Lea and Flood 2014). Its state is one number, so a
 // checkpoint can hold it.
@@ -507,7 +498,7 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
                    int K) {
     const int tall = 64, wide = 96;
     const int down = (M + tall - 1) / tall, across = (N + wide - 1) / wide;
-    if ((double)M * N * K <= (M > 1 ? 1 << 17 : 1 << 18)) { // threads wouldn't pay
+    if ((double)M * N * K <= 1 << 16) { // threads wouldn't pay
         product(c, c_row, start, a, b, M, N, K);
         return;
     }
@@ -1518,8 +1509,8 @@ typedef struct {
     int batch, steps, warmup, seed, eval_every, stop_at, optimizer;
     double lr, weight_decay, minutes;
     const char *self, *data, *valid, *out, *resume, *log, *file;
-    const char *prompt, *ablate, *csv, *tokens, *adapter, *old, *matmul;
-    int chars, top_k, samples, past_end, no_cache, position, repeat, rank;
+    const char *prompt, *ablate, *csv, *tokens, *adapter, *old;
+    int chars, top_k, samples, past_end, no_cache, position, repeat, rank, matmul;
     double temperature;
     bool given[64]; // which rows of the table of options stood on the command line
 } Options;
@@ -1734,36 +1725,26 @@ static double gradient(Model *m, Acts *a, const int *x, const int *y, int B, int
 // Mean loss in nats per token: windows of T that follow each other without overlap, the
 // last may be short. tokens, if not NULL, receives a line per token.
 static double evaluate(const Model *m, Acts *a, Stream s, FILE *tokens) {
-    const int T = m->c.context, stories = a->rows / T;
-    const size_t batch = (size_t)stories * T, targets = s.n - 1;
-    int *ids = allocate(2 * batch * a->lanes, sizeof *ids);
+    const size_t T = m->c.context, targets = s.n - 1;
+    int *ids = allocate(2 * T * a->lanes, sizeof *ids);
     double sum = 0;
-    for (size_t at = 0; at < targets; at += batch * a->lanes) {
+    for (int i = 0; i < a->lanes; i++) head_turn(m, lane(a, i));
+    for (size_t first = 0; first < targets; first += T * a->lanes) {
         #pragma omp parallel for schedule(static, 1) if (a->lanes > 1)
         for (int i = 0; i < a->lanes; i++) {
-            const size_t from = at + batch * i,
-                         left = from < targets ? targets - from : 0;
-            const int B = left >= batch ? stories : (int)(left / T),
-                      last = left < batch ? left % T : 0;
-            int *x = ids + 2 * batch * i, *y = x + batch;
-            for (size_t r = 0; r < batch && r < left; r++)
-                x[r] = s.at[from + r], y[r] = s.at[from + r + 1];
-            lane(a, i)->sum = 0;
-            head_turn(m, lane(a, i));
-            if (last) { // its losses are moved behind those of the whole windows
-                lane(a, i)->sum =
-                    loss_forward(m, lane(a, i), x + B * T, y + B * T, 1, last);
-                memmove(lane(a, i)->loss + B * T, lane(a, i)->loss, sizeof(real) * last);
-            }
-            if (B) lane(a, i)->sum += loss_forward(m, lane(a, i), x, y, B, T);
+            const size_t at = first + T * i, left = at < targets ? targets - at : 0;
+            const int n = (int)(left < T ? left : T);
+            int *x = ids + 2 * T * i, *y = x + T;
+            for (int t = 0; t < n; t++) x[t] = s.at[at + t], y[t] = s.at[at + t + 1];
+            lane(a, i)->sum = n ? loss_forward(m, lane(a, i), x, y, 1, n) : 0;
         }
         for (int i = 0; i < a->lanes; i++) {
-            const size_t from = at + batch * i;
-            sum += from < targets ? lane(a, i)->sum : 0;
-            for (size_t r = 0; r < batch && from + r < targets && tokens; r++) {
-                fprintf(tokens, "%zu,%zu,", (from + r) % T, from + r + 1);
-                put_csv_token(tokens, &m->vocab, s.at[from + r + 1]);
-                fprintf(tokens, ",%.6f\n", (double)lane(a, i)->loss[r]);
+            sum += lane(a, i)->sum;
+            const size_t at = first + T * i;
+            for (size_t t = 0; t < T && at + t < targets && tokens; t++) {
+                fprintf(tokens, "%zu,%zu,", t, at + t + 1);
+                put_csv_token(tokens, &m->vocab, s.at[at + t + 1]);
+                fprintf(tokens, ",%.6f\n", (double)lane(a, i)->loss[t]);
             }
         }
     }
@@ -3087,7 +3068,7 @@ static void tile_at_edge(Tiles *tiles, int tall, int width, int left, real *c,
 // A single row: every number of b is used once, so memory sets the pace. Four rows of b
 // at a time, so that c is fetched and stored a quarter as often; the next four are asked
 // for early where b is too large for the caches.
-ANY product_row_any(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
+ANY product_row_any(real *restrict c, Matrix start, Matrix a, Matrix b, int N, int K) {
     const size_t one = a.col, row = b.row;
     const int early = (double)N * K > 1 << 16 ? 4 * N : 0;
     const real *x = a.at, *y = b.at;
@@ -3243,7 +3224,7 @@ static const Option options[] = {
     {"repeat", INT(repeat, "0", 0, 1e6), NULL, "n",
      "characters until they come again (0: 25, or what fits)"},
     {"repeat", INT(repeat, "0", 0, 1e6), NULL, "b", "1: only the step"},
-    {"matmul", TEXT(matmul, "auto", "auto|plain|sse|avx2|avx512"), NULL, "*",
+    {"matmul", ONE_OF(matmul, "auto", "auto|plain|sse|avx2|avx512"), NULL, "*",
      "which matrix product"},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -3314,17 +3295,6 @@ static bool take_options(Options *o, const char *header, const char **wrong) {
     return o->c.hidden > 0;
 }
 
-static const char *thousands(size_t n, char *out) { // 1234567 -> "1,234,567"
-    char digits[32];
-    int length = sprintf(digits, "%zu", n), at = 0;
-    for (int i = 0; i < length; i++) {
-        if (i && (length - i) % 3 == 0) out[at++] = ',';
-        out[at++] = digits[i];
-    }
-    out[at] = 0;
-    return out;
-}
-
 static const char *path_name(Path p) {
     static const char *const names[] = {"plain", "sse", "avx2", "avx512"};
     return names[p];
@@ -3339,12 +3309,10 @@ static void training_free(Training *t) {
 
 // What was read and what is to be expected of it.
 static void describe_text(const Training *t) {
-    char a[32], b[32];
     const int V = t->m.c.V;
-    printf("text %s: %s characters, %s stories, vocabulary %d (%d characters and "
+    printf("text %s: %zu characters, %zu stories, vocabulary %d (%d characters and "
            "end-of-text)\n",
-           t->o.data, thousands(t->text.characters, a), thousands(t->text.stories, b), V,
-           V - 1);
+           t->o.data, t->text.characters, t->text.stories, V, V - 1);
     printf("train %zu tokens, valid %zu tokens\n", t->text.train.n - 1,
            t->text.valid.n - 1);
     if (t->text.characters < 200000)
@@ -3396,7 +3364,6 @@ static void take_over(Training *t, const Options *o) {
 
 // Prepares the run that o asks for: a new model, or the one of --resume.
 static void training_new(Training *t, const Options *o, bool quiet) {
-    char a[32];
     if (o->resume) take_over(t, o);
     else {
         t->o = *o;
@@ -3430,8 +3397,8 @@ static void training_new(Training *t, const Options *o, bool quiet) {
                     sizeof(real) / 1e6 +
                 t->text.characters * sizeof(Token) / 1e6;
     free(plan.layer);
-    printf("model %s parameters, memory %.0f MB, threads %d, matmul %s, %s\n",
-           thousands(parameters(&t->m.p), a), mb, omp_get_max_threads(), path_name(path),
+    printf("model %zu parameters, memory %.0f MB, threads %d, matmul %s, %s\n",
+           parameters(&t->m.p), mb, omp_get_max_threads(), path_name(path),
            sizeof(real) == 4 ? "float" : "double");
     fflush(stdout);
     if (!o->resume) {
@@ -3674,9 +3641,8 @@ static void demo_train(Training *t, int until) {
 }
 
 static void demo_row(const char *name, const Training *t) {
-    char a[32];
-    printf("%-12s %10s %10.3f %10.2f %10.0f %8.1f\n", name,
-           thousands(parameters(&t->m.p), a), t->best, exp(t->best),
+    printf("%-12s %10zu %10.3f %10.2f %10.0f %8.1f\n", name, parameters(&t->m.p),
+           t->best, exp(t->best),
            (double)t->step * t->o.batch * t->m.c.context / t->measured, t->measured);
 }
 
@@ -3758,16 +3724,12 @@ static Path best_path(void) {
 #endif
 }
 
-static void choose_path(const char *name) {
+static void choose_path(int wanted) { // 0: the best, k: path k - 1
     const Path best = best_path();
-    path = best;
-    if (!strcmp(name, "auto")) return;
-    for (path = PLAIN; path < AVX512 && strcmp(name, path_name(path));) path++;
-    if (strcmp(name, path_name(path)))
-        usage("--matmul %s: choose one of auto|plain|sse|avx2|avx512", name);
+    path = wanted ? (Path)(wanted - 1) : best;
     if (path > best)
-        usage("--matmul %s: this CPU or compiler can't; the best here is %s", name,
-              path_name(best));
+        usage("--matmul %s: this CPU or compiler can't; the best here is %s",
+              path_name(path), path_name(best));
 }
 
 int main(int argc, char **argv) {

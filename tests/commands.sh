@@ -6,7 +6,7 @@ make_text text.txt 60
     --warmup 10 --lr 0.01 > train.txt 2> err || FAIL 'train' "status $?"
 if [ -s err ]; then FAIL 'train says nothing on stderr when piped' 'it does'; else ok 'train says nothing on stderr when piped'; fi
 number='[0-9][0-9.e+-]*'
-finds 'train: text' 'text.txt: 7,769 characters, 60 stories, vocabulary 24' train.txt
+finds 'train: text' 'text.txt: 7769 characters, 60 stories, vocabulary 24' train.txt
 for key in uniform unigram bigram bigram-counted; do finds "train: $key" "^$key $number\$" train.txt; done
 finds 'train: steps' "^step 100 train $number valid $number lr $number tokens/s $number seconds $number\$" train.txt
 finds 'train: best' "^best step [0-9]* valid $number" train.txt

@@ -84,7 +84,7 @@ mutant layers-double 'Muon steps as large for every shape' 's/(real)0\.2 \* root
 mutant layers-double 'no warm-up' 's/step < o->warmup ?/step < 0 ?/'
 mutant text 'targets not shifted' 's/\(y\[.*T + t\] = s.at\[start + (size_t)t\) + 1\]/\1]/'
 mutant text 'the last window is never drawn' 's/(double)(s.n - (size_t)T)/(double)(s.n - (size_t)T - 1)/'
-mutant model-double 'evaluation forgets the short window' 's/if (last) {/if (0 * last) {/'
+mutant model-double 'evaluation forgets the short window' 's|(left < T ? left : T)|(left < T ? 0 : T)|'
 mutant model-double 'micro-batches: only the last counts' 's/i < n; i++) sum += lane(a, i)->sum;/i < n; i++) sum = lane(a, i)->sum;/'
 mutant same 'bits depend on the threads' 's/const double norm = gradient_norm(p)/const double norm = gradient_norm(p) * (1 + 1e-6 * omp_get_max_threads())/'
 mutant same 'gradients are added out of turn' 's/_Pragma("omp ordered")//'
