@@ -476,7 +476,8 @@ static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int
                     int K); // section 12
 
 // One row of c: each of two threads sums up half of b's rows, which are one piece of
-// memory; the second sum is then added, with one thread as with many: the same bits.
+// memory (rows too long for `second` in several); the second sum is then added, with one
+// thread as with many: the same bits.
 static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
     enum { WIDE = 2048 };
     real second[WIDE];
@@ -492,7 +493,7 @@ static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) 
     }
 }
 
-// The same with all threads: blocks of c are dealt out like cards; each is computed by
+// product() with all threads: blocks of c are dealt out like cards; each is computed by
 // one thread, in one order, so the bits don't depend on how many threads there are.
 static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                    int K) {
@@ -914,7 +915,7 @@ static void attention_weights(real *P, const real *q, const real *kt, int t0, in
 // later calls and the backward use again: with from > 0 (and B = 1) only positions from
 // `from` on are computed, the keys and values before are those of earlier calls. That is
 // the KV cache. p, if not NULL, receives the weights (H,room,room) of the computed rows.
-// Heads with off[h] put out 0.
+// Heads with off[h] put out 0; off may be NULL.
 // lab 2
 static void attention_forward(real *out, real *kt, real *p, real *work, const real *qkv,
                               const char *off, int B, int T, int from, int room, int C,
@@ -2299,6 +2300,7 @@ static char *read_header(const char *file, FILE **f, uint64_t *n) {
     if (!(*f = fopen(file, "rb"))) die("cannot open %s: %s", file, strerror(errno));
     unsigned char size[8] = {0};
     bool whole = fread(size, 8, 1, *f) == 1;
+    if (ferror(*f)) die("cannot read %s: %s", file, strerror(errno));
     *n = 0;
     for (int i = 0; i < 8; i++) *n |= (uint64_t)size[i] << 8 * i;
     const char *begins = "{\"__metadata__\":{\"format\":\"pt\",";
@@ -3067,10 +3069,10 @@ static void tile_at_edge(Tiles *tiles, int tall, int width, int left, real *c,
 
 // A single row: every number of b is used once, so memory sets the pace. Four rows of b
 // at a time, so that c is fetched and stored a quarter as often; the next four are asked
-// for early where b is too large for the caches.
+// for early where they follow at once and b is large.
 ANY product_row_any(real *restrict c, Matrix start, Matrix a, Matrix b, int N, int K) {
     const size_t one = a.col, row = b.row;
-    const int early = (double)N * K > 1 << 16 ? 4 * N : 0;
+    const int early = row == (size_t)N && (double)N * K > 1 << 16 ? 4 * N : 0;
     const real *x = a.at, *y = b.at;
     if (start.at != c)
         for (int j = 0; j < N; j++) c[j] = start.at ? start.at[j] : 0;
@@ -3241,8 +3243,10 @@ typedef struct {
 // Sets an option from its text; false when the text is no value for it.
 static bool set_option(Options *o, const Option *p, const char *text) {
     char *end, *field = (char *)o + p->at;
-    if (p->kind == NAME) *(const char **)field = text;
-    else if (p->kind == FLAG) *(int *)field = 1;
+    if (p->kind == NAME) {
+        if (*p->choices == 'F' && !*text) return false;
+        *(const char **)field = text;
+    } else if (p->kind == FLAG) *(int *)field = 1;
     else if (p->kind == CHOICE) {
         const size_t n = strlen(text);
         int which = 0;
@@ -3601,6 +3605,7 @@ static void parse(Options *o, const Command *c, int argc, char **argv) {
         if (p->kind == FLAG && argv[i][2 + length]) usage("--%s takes no value", p->name);
         o->given[p - options] = true;
         if (set_option(o, p, value)) continue;
+        if (p->kind == NAME) usage("--%s wants the name of a file", p->name);
         if (p->kind == CHOICE)
             usage("--%s %s: choose one of %s", p->name, value, p->choices);
         usage("--%s %s: must be a %s from %.10g to %.10g", p->name, value,
@@ -3732,6 +3737,19 @@ static void choose_path(int wanted) { // 0: the best, k: path k - 1
               path_name(path), path_name(best));
 }
 
+// No command writes over what it reads.
+static void spare_what_is_read(const Options *o, const Command *c) {
+    const char *read[] = {o->file, o->data, o->valid, o->old, o->adapter, o->resume};
+    const char *written[] = {o->log, o->tokens, o->csv,
+                             c->run == train || c->run == tune ? o->out : NULL};
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < 4; k++)
+            if (read[i] && written[k] && !strcmp(read[i], written[k]))
+                usage("%s is read here and can't be written to; choose another name for "
+                      "what is written",
+                      read[i]);
+}
+
 int main(int argc, char **argv) {
     Options o = {.self = argv[0]};
     const Command *c = find_command(argc < 2 ? "demo" : argv[1]);
@@ -3743,6 +3761,7 @@ int main(int argc, char **argv) {
         usage("gpt %s wants a MODEL, a file that gpt train wrote", c->name);
     if (!o.c.hidden && c->run != help) o.c.hidden = 4 * o.c.dim;
     if (!o.resume) check_shape(&o.c); // load() checks a stored one
+    spare_what_is_read(&o, c);
     choose_path(o.matmul);
     const int status = c->run(&o);
     if (fflush(stdout) || ferror(stdout))

@@ -37,6 +37,13 @@ refuses '--dim=0' 2 '--dim 0' "$gpt" train --dim=0
 refuses '--dim 12.5' 2 --dim "$gpt" train --dim 12.5
 refuses '--dim 12x' 2 --dim "$gpt" train --dim 12x
 refuses '--dim nothing' 2 --dim "$gpt" train --dim=
+refuses 'a file without a name' 2 --out "$gpt" train --data text.txt --out ''
+refuses 'a text to be written over' 2 text.txt "$gpt" train --data text.txt --out text.txt
+refuses 'a log in the place of the text' 2 text.txt "$gpt" train --data text.txt --log text.txt
+refuses 'a model to be written over' 2 model.safetensors "$gpt" tune model.safetensors --data text.txt --out model.safetensors
+refuses 'numbers in the place of a model' 2 model.safetensors "$gpt" attend model.safetensors --prompt a --csv model.safetensors
+refuses 'numbers in the place of the text' 2 text.txt "$gpt" eval model.safetensors --data text.txt --tokens text.txt
+refuses 'a folder as a model' 1 'cannot read folder' "$gpt" info folder
 refuses '--layers -1' 2 --layers "$gpt" train --layers -1
 refuses '--layers 1e30' 2 --layers "$gpt" train --layers 1e30
 refuses '--lr nan' 2 --lr "$gpt" train --lr nan
@@ -76,7 +83,7 @@ refuses 'text shorter than the context' 1 tiny.txt "$gpt" train --data tiny.txt
 refuses 'validation text with unknown characters' 1 "'z' (U+007A)" "$gpt" train --data text.txt --valid unknown.txt
 refuses 'validation text with unknown characters, all of them' 1 'U+20AC' "$gpt" train --data text.txt --valid unknown.txt
 refuses 'evaluated text with unknown characters' 1 'unknown.txt' "$gpt" eval model.safetensors --data unknown.txt
-refuses 'empty file name' 1 'cannot open' "$gpt" train --data=
+refuses 'empty file name' 2 'wants the name of a file' "$gpt" train --data=
 
 # ---- checkpoints ----
 for file in folder missing.safetensors empty.txt text.txt; do

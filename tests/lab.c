@@ -213,7 +213,7 @@ static void softmax_large_part(void) {
     soft.N = 4, soft.n = V, soft.row = V, soft.scale = 1;
     soft.x = numbers(4 * V, 1);
     for (int i = 0; i < V; i++) {
-        soft.x[i] += 1000;
+        soft.x[i] += i ? 1000 : -1000; // the first is not the largest
         soft.x[V + i] -= 1000;
         soft.x[2 * V + i] = i % 3 ? -INFINITY : soft.x[2 * V + i]; // as a mask leaves them
         soft.x[3 * V + i] = 7;

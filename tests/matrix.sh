@@ -67,6 +67,7 @@ try() { # NAME COMPILER RUN FLAGS...
     a=$($runner ./gpt$exe eval float.safetensors --data text.txt 2>&1 | tr -d '\r' | sed -n 's/^loss \([0-9.]*\) .*/\1/p')
     awk "BEGIN { d = ${a:-9} - $(cat float.txt); exit !(d < 2e-6 && d > -2e-6) }" || { reads=FAIL problems=$((problems + 1)); }
     # stopped where it is at once, a training writes what it has read
+    cp float.safetensors theirs.safetensors # without it the resumed run has no best loss
     cp float.safetensors.last theirs.safetensors.last
     $runner ./gpt$exe train --data text.txt --resume theirs.safetensors.last --stop-at 10 > said 2>&1
     cmp -s float.safetensors.last theirs.safetensors.last && grep -q 'stopped at step 10' said ||
