@@ -37,10 +37,9 @@ refuses '--dim=0' 2 '--dim 0' "$gpt" train --dim=0
 refuses '--dim 12.5' 2 --dim "$gpt" train --dim 12.5
 refuses '--dim 12x' 2 --dim "$gpt" train --dim 12x
 refuses '--dim nothing' 2 --dim "$gpt" train --dim=
-refuses 'a file without a name' 2 --out "$gpt" train --data text.txt --out ''
-refuses 'a text to be written over' 2 text.txt "$gpt" train --data text.txt --out text.txt
-refuses 'a log in the place of the text' 2 text.txt "$gpt" train --data text.txt --log text.txt
-refuses 'a model to be written over' 2 model.safetensors "$gpt" tune model.safetensors --data text.txt --out model.safetensors
+refuses 'a text to be written over' 2 text.txt "$gpt" train --data text.txt --out text.txt --steps 1
+refuses 'a log in the place of the text' 2 text.txt "$gpt" train --data text.txt --log text.txt --steps 1
+refuses 'a model to be written over' 2 model.safetensors "$gpt" tune model.safetensors --data text.txt --out model.safetensors --steps 1
 refuses 'numbers in the place of a model' 2 model.safetensors "$gpt" attend model.safetensors --prompt a --csv model.safetensors
 refuses 'numbers in the place of the text' 2 text.txt "$gpt" eval model.safetensors --data text.txt --tokens text.txt
 refuses 'a folder as a model' 1 'cannot read folder' "$gpt" info folder

@@ -67,10 +67,10 @@ edit() { printf '/^[a-zA-Z].*[ *]%s(/,/^}/s/%s/%s/' "$1" "$2" "$3"; } # FUNCTION
 
 mistake a 'softmax of 1000' "subtract the row's largest number" \
     "$(edit softmax_any '(p\[i\] - most) \* scale' 'p[i] * scale')"
-mistake e 'softmax of 1000' "subtract the row's largest number" "$(edit softmax_any 'largest(p, n)' 'p[0]')"
 mistake b 'softmax' 'The row does not add up to 1' "$(edit softmax_any '= 1 \/ sum' '= 1 + 0 * sum')"
 mistake c 'softmax' 'The scale was left out' "$(edit softmax_any '(p\[i\] - most) \* scale' '(p[i] - most)')"
 mistake d 'softmax, total' 'must be added to the logarithm again' "$(edit softmax_any 'most \* scale + ' '')"
+mistake e 'softmax of 1000' "subtract the row's largest number" "$(edit softmax_any 'largest(p, n)' 'p[0]')"
 mistake a 'norm_forward' 'Epsilon belongs inside the root' \
     "$(edit norm_forward_any 'root(squares \/ (real)C + (real)1e-5)' '(root(squares \/ (real)C) + (real)1e-5)')"
 mistake b 'norm_forward' 'divided by C - 1' "$(edit norm_forward_any 'squares \/ (real)C' 'squares \/ (real)(C - 1)')"

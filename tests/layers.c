@@ -563,7 +563,7 @@ static void orthogonal(double *x, int R, int C) {
 // Muon on every matrix of the layers, three in c_attn, and Adam on all else: against the same
 // steps in plain loops. Then what they are for: a step is about as strong in each direction.
 static void muon_steps(void) {
-    test_random.state = 2; // five rounds bring these matrices near, not all
+    test_random.state = 2; // five rounds make these nearly orthogonal, but not every matrix
     EVERY_PATH {
         WHERE("path %s", path_name(path));
         Config c = {.pos = LEARNED, .layers = 2, .heads = 1, .dim = 6, .hidden = 20, .context = 9, .V = 5};

@@ -16,7 +16,7 @@ make_text text.txt 60
 tiny='--layers 1 --heads 1 --dim 4 --hidden 4 --context 4 --batch 1'
 
 if asked steps; then # a tenth of the steps takes how long, at the beginning and at the end?
-    : > out
+    : > out # or the loop below reads one of an earlier run
     # shellcheck disable=SC2086
     OMP_NUM_THREADS=1 "$gpt" train --data text.txt --out s $tiny --steps "$steps" --eval-every $((steps / 10)) \
         --log s.csv > out 2> err &
