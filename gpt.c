@@ -436,18 +436,16 @@ static void draw_windows(Stream s, int *x, int *y, int B, int T, Random *r) {
 
 // 2. Matrix multiplication
 //
-// Nine tenths of a language model's time go into sums of products, C = A B. Here is the
-// plain loop that says what is meant, the way to share it among threads, and the three
-// products of a linear layer. Section 12 has a product() that is many times faster.
+// Nine tenths of a language model's time go into sums of products, C = A B. Here are the
+// plain loop and the way to share it among threads; section 12 has a faster product().
 
 typedef struct {
     const real *at; // element (i,j) is at[i * row + j * col]; NULL is a matrix of zeros
     size_t row, col;
 } Matrix;
 
+// A matrix with rows of this width, and the same transposed.
 static Matrix rows(const real *at, int width) { return (Matrix){at, (size_t)width, 1}; }
-
-// A matrix with rows of this width, transposed.
 static Matrix turned(const real *at, int width) { return (Matrix){at, 1, (size_t)width}; }
 
 // What is left of m from row i and column j on.
@@ -456,18 +454,14 @@ static Matrix part(Matrix m, size_t i, size_t j) {
 }
 
 // c (M,N) = start (M,N) + a (M,K) b (K,N), in one thread. c, start and b have their rows
-// in one piece; the inner loop runs along them, so that neighbours in memory are
-// neighbours in time.
+// in one piece; the inner loop runs along them: neighbours in memory, neighbours in time.
 static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
                           int N, int K) {
-    for (int i = 0; i < M; i++) {
-        real *ci = c + (size_t)i * c_row;
-        for (int j = 0; j < N; j++)
-            ci[j] = start.at ? start.at[(size_t)i * start.row + j] : 0;
+    for (int i = 0; i < M; i++, c += c_row) {
+        for (int j = 0; j < N; j++) c[j] = start.at ? part(start, i, 0).at[j] : 0;
         for (int k = 0; k < K; k++) {
-            real x = a.at[(size_t)i * a.row + (size_t)k * a.col];
-            const real *bk = b.at + (size_t)k * b.row;
-            for (int j = 0; j < N; j++) ci[j] += x * bk[j];
+            const real x = *part(a, i, k).at, *bk = part(b, k, 0).at;
+            for (int j = 0; j < N; j++) c[j] += x * bk[j];
         }
     }
 }
@@ -475,45 +469,27 @@ static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix 
 static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                     int K); // section 12
 
-// One row of c: each of two threads sums up half of b's rows, which are one piece of
-// memory (rows too long for `second` in several); the second sum is then added, with one
-// thread as with many: the same bits.
-static void matmul_row(real *c, Matrix start, Matrix a, Matrix b, int N, int K) {
-    enum { WIDE = 2048 };
-    real second[WIDE];
-    for (int j = 0, n; j < N; j += n) {
-        n = smaller(WIDE, N - j);
-        #pragma omp parallel for schedule(static, 1)
-        for (int half = 0; half < 2; half++) {
-            const int k = half * (K / 2);
-            product(half ? second : c + j, n, half ? rows(NULL, 0) : part(start, 0, j),
-                    part(a, 0, k), part(b, k, j), 1, n, half ? K - k : K / 2);
-        }
-        for (int i = 0; i < n; i++) c[j + i] += second[i];
-    }
-}
-
 // product() with all threads: blocks of c are dealt out like cards; each is computed by
 // one thread, in one order, so the bits don't depend on how many threads there are.
 static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                    int K) {
     const int tall = 64, wide = 96;
     const int down = (M + tall - 1) / tall, across = (N + wide - 1) / wide;
-    if ((double)M * N * K <= 1 << 16) { // threads wouldn't pay
-        product(c, c_row, start, a, b, M, N, K);
-        return;
-    }
-    if (M == 1) {
-        matmul_row(c, start, a, b, N, K);
-        return;
-    }
-    #pragma omp parallel for schedule(static, 1)
+    #pragma omp parallel for schedule(static, 1) if ((double)M * N * K > 1 << 16)
     for (int block = 0; block < down * across; block++) {
         const int i = block % down * tall, j = block / down * wide;
         product(c + i * c_row + j, c_row, part(start, i, j), part(a, i, 0), part(b, 0, j),
                 smaller(tall, M - i), smaller(wide, N - j), K);
     }
 }
+
+// 3. Layers
+//
+// The linear layer, one product forward and two back, and the small functions between two
+// of them: embedding, layer norm, ReLU and GELU, softmax and cross-entropy. Each takes N
+// rows and treats every row alone; each backward stands right below its forward. A
+// backward ADDS into gradients of weights and of the stream; its comment names what it
+// overwrites.
 
 // out (C,R) = in (R,C) turned, in small squares that stay in the cache both ways.
 static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R, int C) {
@@ -527,6 +503,35 @@ static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R
                 for (int k = i; k < R; k++) out[j * out_row + k] = in[k * in_row + j];
 }
 
+// y (O) = start (O) + x (I) W (I,O): a single row, as when a model writes. If W is large,
+// each of two threads sums up half of its rows, which are one piece of memory (rows too
+// long for `second` in several); the second sum is then added, with one thread as with
+// many: the same bits.
+static void matmul_row(real *y, Matrix start, Matrix x, Matrix W, int I, int O) {
+    enum { WIDE = 2048 };
+    real second[WIDE];
+    if ((double)I * O <= 1 << 16) { // a second thread wouldn't pay
+        product(y, O, start, x, W, 1, O, I);
+        return;
+    }
+    for (int j = 0, n; j < O; j += n) {
+        n = smaller(WIDE, O - j);
+        #pragma omp parallel for schedule(static, 1)
+        for (int half = 0; half < 2; half++) {
+            const int from = half * (I / 2), K = half ? I - from : I / 2;
+            product(half ? second : y + j, n, half ? rows(NULL, 0) : part(start, 0, j),
+                    part(x, 0, from), part(W, from, j), 1, n, K);
+        }
+        for (int i = 0; i < n; i++) y[j + i] += second[i];
+    }
+}
+
+// y (N,O) = start + x (N,I) W (I,O), where start is one row for all, or zeros.
+static void project(real *y, Matrix start, Matrix x, Matrix W, int N, int I, int O) {
+    if (N == 1) matmul_row(y, start, x, W, I, O);
+    else matmul(y, O, start, x, W, N, O, I);
+}
+
 typedef struct {
     size_t w, b; // where its matrix (I,O) and bias (O) begin in the array of all weights
     int I, O;
@@ -534,7 +539,7 @@ typedef struct {
 
 // y (N,O) = x (N,I) W + b, with W and b in the array w.
 static void linear_forward(real *y, const real *x, const real *w, Linear k, int N) {
-    matmul(y, k.O, rows(w + k.b, 0), rows(x, k.I), rows(w + k.w, k.O), N, k.O, k.I);
+    project(y, rows(w + k.b, 0), rows(x, k.I), rows(w + k.w, k.O), N, k.I, k.O);
 }
 
 // Threads that work side by side pass the block after this one by one, in the order of
@@ -552,7 +557,7 @@ static void linear_backward_weights(real *g, const real *dy, const real *x, Line
     real *dW = g + k.w, *db = g + k.b;
     const int slice = (1 << 18) / k.O / 8 * 8 + 8; // rows of dW: turns stay short
     IN_TURN {
-        matmul(db, k.O, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), 1, k.O, N);
+        matmul_row(db, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), N, k.O);
     }
     for (int i = 0; i < k.I; i += slice) {
         real *at = dW + (size_t)i * k.O;
@@ -579,13 +584,6 @@ static void linear_backward(real *dx, real *g, const real *dy, const real *x,
     linear_backward_weights(g, dy, x, k, N);
     linear_backward_input(dx, dy, wt, k, N);
 }
-
-// 3. Layers
-//
-// The small functions between the matrix products: embedding, layer norm, ReLU and GELU,
-// softmax and cross-entropy. Each takes N rows and treats every row alone; each backward
-// stands right below its forward. A backward ADDS into gradients of weights and of the
-// stream; its comment names what it overwrites.
 
 // The square root. A compiler can't turn a loop with sqrtf() into vector instructions,
 // since that may set errno. So in float: a guess of 1/root(x), within 4 %, from half the
@@ -1457,7 +1455,7 @@ static void head_turn(const Model *m, Acts *a) {
 // logits (N,V) = x (N,C) head (V,C) turned: how well does x agree with each embedding?
 static void head_forward(const Model *m, Acts *a, real *logits, const real *x, int N) {
     const int C = m->c.dim, V = m->c.V;
-    matmul(logits, V, rows(NULL, 0), rows(x, C), rows(a->head_turned, V), N, V, C);
+    project(logits, rows(NULL, 0), rows(x, C), rows(a->head_turned, V), N, C, V);
 }
 
 // Sum of the losses (nats) of windows ids (B,T) with targets (B,T).
@@ -2993,18 +2991,17 @@ static int tune(Options *o) {
 
 // 12. Fast
 //
-// The product of section 2 again, for speed. A tile of c, 8 rows by 48 columns, stays in
-// registers while k runs: each step loads 3 vectors of b and 8 numbers of a and makes 24
-// vector multiply-adds of them, so that arithmetic, not memory, sets the pace. A vector
-// is as long as the CPU's registers: one text, compiled for each instruction set.
+// The product of section 2, for speed. A tile of c, 8 rows by 48 columns, stays in
+// registers while k runs: a step loads 3 vectors of b and 8 numbers of a for 24
+// multiply-adds of vectors: arithmetic, not memory, sets the pace. One text, all CPUs.
 
 #ifdef __GNUC__
 typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int K);
 
 // Tiles below each other: c (M,width) = start (M,width) + a (M,K) b (K,width), where
-// width is one, two or three vectors and M a multiple of TALL. Memory answers late, so it
-// is asked early: for the tile's part of start, which is added last, and, if the tile is
-// three vectors wide, in each step for a line of b that the tiles to the right will need.
+// width is one to three vectors and M a multiple of TALL. Memory answers late, so it is
+// asked early: for the tile's part of start, which is added last, and, if it is three
+// vectors wide, in each step for a line of b that the tiles to the right will need.
 #define TILES(name, TARGET, BYTES, TALL, VECTORS)                                       \
     TARGET static void name(real *c, size_t c_row, Matrix start, Matrix a, Matrix b,    \
                             int M, int K) {                                             \
@@ -3017,9 +3014,8 @@ typedef void Tiles(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
             for (int i = 0; i < TALL && s; i++)                                         \
                 for (int j = 0; j < VECTORS; j++)                                       \
                     __builtin_prefetch(s + i * start.row + j * LANES);                  \
-            const int ahead = (VECTORS + top / TALL % VECTORS) * LANES;                 \
             for (int k = 0; k < K; k++, x += a.col, y += b.row) {                       \
-                if (VECTORS == 3) __builtin_prefetch(y + ahead);                        \
+                if (VECTORS == 3) __builtin_prefetch(y + (3 + top / TALL % 3) * LANES); \
                 for (int i = 0; i < TALL; i++)                                          \
                     for (int j = 0; j < VECTORS; j++)                                   \
                         sum[i][j] += x[i * a.row] * *(V *)(y + j * LANES);              \
@@ -3067,15 +3063,13 @@ static void tile_at_edge(Tiles *tiles, int tall, int width, int left, real *c,
         memcpy(c + i * c_row, beside + i * width, sizeof(real) * left);
 }
 
-// A single row: every number of b is used once, so memory sets the pace. Four rows of b
-// at a time, so that c is fetched and stored a quarter as often; the next four are asked
-// for early where they follow at once and b is large.
+// A single row: memory sets the pace. Four rows of b at a time, so c moves a quarter as
+// often; the next four, if b is large and they follow at once, are asked for early.
 ANY product_row_any(real *restrict c, Matrix start, Matrix a, Matrix b, int N, int K) {
     const size_t one = a.col, row = b.row;
     const int early = row == (size_t)N && (double)N * K > 1 << 16 ? 4 * N : 0;
     const real *x = a.at, *y = b.at;
-    if (start.at != c)
-        for (int j = 0; j < N; j++) c[j] = start.at ? start.at[j] : 0;
+    for (int j = 0; j < N && start.at != c; j++) c[j] = start.at ? start.at[j] : 0;
     for (; K >= 4; K -= 4, x += 4 * one, y += 4 * row) {
         for (int j = 0; j < early; j += LINE) __builtin_prefetch(y + 4 * row + j);
         for (int j = 0; j < N; j++)
@@ -3244,7 +3238,7 @@ typedef struct {
 static bool set_option(Options *o, const Option *p, const char *text) {
     char *end, *field = (char *)o + p->at;
     if (p->kind == NAME) {
-        if (*p->choices == 'F' && !*text) return false;
+        if (*p->choices == 'F' && !*text) return false; // help shows files as F, F.csv
         *(const char **)field = text;
     } else if (p->kind == FLAG) *(int *)field = 1;
     else if (p->kind == CHOICE) {
@@ -3737,17 +3731,17 @@ static void choose_path(int wanted) { // 0: the best, k: path k - 1
               path_name(path), path_name(best));
 }
 
-// No command writes over what it reads.
+// Refuses to write a file under the name of one that may be read. (Every command has a
+// default for --out, two of them write it.)
 static void spare_what_is_read(const Options *o, const Command *c) {
-    const char *read[] = {o->file, o->data, o->valid, o->old, o->adapter, o->resume};
-    const char *written[] = {o->log, o->tokens, o->csv,
-                             c->run == train || c->run == tune ? o->out : NULL};
-    for (int i = 0; i < 6; i++)
-        for (int k = 0; k < 4; k++)
-            if (read[i] && written[k] && !strcmp(read[i], written[k]))
-                usage("%s is read here and can't be written to; choose another name for "
-                      "what is written",
-                      read[i]);
+    enum { IN = 6, OUT = 4 };
+    const char *in[IN] = {o->file, o->data, o->valid, o->old, o->adapter, o->resume};
+    const char *out[OUT] = {o->log, o->tokens, o->csv,
+                            c->run == train || c->run == tune ? o->out : NULL};
+    for (int i = 0; i < IN; i++)
+        for (int k = 0; k < OUT; k++)
+            if (in[i] && out[k] && !strcmp(in[i], out[k]))
+                usage("%s is to be read; choose another name for what is written", in[i]);
 }
 
 int main(int argc, char **argv) {

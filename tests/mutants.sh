@@ -86,6 +86,7 @@ mutant text 'targets not shifted' 's/\(y\[.*T + t\] = s.at\[start + (size_t)t\) 
 mutant text 'the last window is never drawn' 's/(double)(s.n - (size_t)T)/(double)(s.n - (size_t)T - 1)/'
 mutant model-double 'evaluation forgets the short window' 's|(left < T ? left : T)|(left < T ? 0 : T)|'
 mutant model-double 'micro-batches: only the last counts' 's/i < n; i++) sum += lane(a, i)->sum;/i < n; i++) sum = lane(a, i)->sum;/'
+mutant errors 'what is read may be written over' 's/!strcmp(in\[i\], out\[k\])/0/'
 mutant same 'bits depend on the threads' 's/const double norm = gradient_norm(p)/const double norm = gradient_norm(p) * (1 + 1e-6 * omp_get_max_threads())/'
 mutant same 'gradients are added out of turn' 's/_Pragma("omp ordered")//'
 mutant same 'random state is not stored' 's/t->random.state = random/t->random.state = 1/'
@@ -120,7 +121,7 @@ mutant matmul 'the second slice of k begins anew' 's/k += DEEP, start = rows(c, 
 mutant matmul 'the last rows are left out' 's/for (int i = whole; i < M; i++)/for (int i = whole; i + 1 < M + (M == 1); i++)/'
 mutant matmul 'tiles forget what c starts with' 's/sum\[i\]\[j\] += \*(V \*)(s + /sum[i][j] += 0 * *(V *)(s + /'
 mutant matmul 'a single row skips one in four' 's/y\[3 \* row + j\]/y[2 * row + j]/'
-mutant matmul 'a row that threads share: half of its sum' 's/c.j + i. += second.i.;/;/'
+mutant matmul 'a row that threads share: half of its sum' 's/y.j + i. += second.i.;/;/'
 
 echo "$caught noticed, $missed missed, $stale stale"
 [ $missed = 0 ] && [ $stale = 0 ]
