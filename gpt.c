@@ -2328,6 +2328,8 @@ static void load(Training *t, const char *file, bool with_adam) {
     uint64_t n;
     char *header = read_header(file, &f, &n), value[64];
     const char *wrong = NULL, *vocab;
+    if (metadata(header, "adapter", value, sizeof value))
+        die("%s is an adapter: name its model here, and it with --adapter", file);
     if (!take_options(&t->o, header, &wrong))
         die("%s: its metadata has no valid %s", file, wrong);
     if ((uint64_t)t->o.c.layers > n / 400) // each would fill more of the header
@@ -3358,6 +3360,9 @@ static void take_over(Training *t, const Options *o) {
     FILE *best = fopen(t->o.out, "rb");
     if (best) fclose(best);
     else t->best = INFINITY; // no best weights here: the next ones are
+    if (t->o.steps && t->step >= t->o.steps)
+        fprintf(stderr, "%s is at step %d of %d: --steps with a larger number goes on\n",
+                o->resume, t->step, t->o.steps);
 }
 
 // Prepares the run that o asks for: a new model, or the one of --resume.

@@ -162,7 +162,7 @@ status adapter-post 1 'not an adapter for this model' "$gpt" sample post.st --ad
 status adapter-model 1 'not an adapter for this model' "$gpt" sample m.st --adapter m.st
 status adapter-text 1 'not a checkpoint' "$gpt" sample m.st --adapter text.txt
 status adapter-missing 1 'cannot open' "$gpt" sample m.st --adapter nothing.st
-status adapter-as-model 1 'no valid model' "$gpt" sample a.st
+status adapter-as-model 1 'a.st is an adapter' "$gpt" sample a.st
 status ablate-layer 2 'layers are 0 to 1, heads 0 to 1' "$gpt" sample m.st --ablate 2.0
 status ablate-head 2 'layers are 0 to 1, heads 0 to 1' "$gpt" trace m.st --prompt T --ablate 0.2
 status ablate-words 2 'write LAYER.HEAD' "$gpt" eval m.st --data text.txt --ablate first
