@@ -436,15 +436,15 @@ static void draw_windows(Stream s, int *x, int *y, int B, int T, Random *r) {
 
 // 2. Matrix multiplication
 //
-// Nine tenths of a language model's time go into sums of products, C = A B. Here are the
-// plain loop and the way to share it among threads; section 12 has a faster product().
+// Most of a language model's time goes into sums of products, C = A B. Here are the plain
+// loop and the way to share it among threads; section 12 has a faster product().
 
 typedef struct {
     const real *at; // element (i,j) is at[i * row + j * col]; NULL is a matrix of zeros
     size_t row, col;
 } Matrix;
 
-// A matrix with rows of this width, and the same transposed.
+// A matrix with rows of this width (0: one row again and again); the same, transposed.
 static Matrix rows(const real *at, int width) { return (Matrix){at, (size_t)width, 1}; }
 static Matrix turned(const real *at, int width) { return (Matrix){at, 1, (size_t)width}; }
 
@@ -453,8 +453,8 @@ static Matrix part(Matrix m, size_t i, size_t j) {
     return (Matrix){m.at ? m.at + i * m.row + j * m.col : NULL, m.row, m.col};
 }
 
-// c (M,N) = start (M,N) + a (M,K) b (K,N), in one thread. c, start and b have their rows
-// in one piece; the inner loop runs along them: neighbours in memory, neighbours in time.
+// c (M,N), with rows c_row apart, = start (M,N) + a (M,K) b (K,N), in one thread. Only a
+// may be turned: the inner loop wants the rows of c, start and b in one piece.
 static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
                           int N, int K) {
     for (int i = 0; i < M; i++, c += c_row) {
@@ -488,10 +488,11 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
 // The linear layer, one product forward and two back, and the small functions between two
 // of them: embedding, layer norm, ReLU and GELU, softmax and cross-entropy. Each takes N
 // rows and treats every row alone; each backward stands right below its forward. A
-// backward ADDS into gradients of weights and of the stream; its comment names what it
-// overwrites.
+// backward ADDS into gradients of weights and of the stream (the rows x, section 6); its
+// comment names what it overwrites.
 
-// out (C,R) = in (R,C) turned, in small squares that stay in the cache both ways.
+// out (C,R) = in (R,C) turned, 16 rows at a time: whole lines of the cache are written,
+// and the lines that are read are used up while they are there.
 static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R, int C) {
     enum { SIDE = 16 };
     for (int i = 0; i < R; i += SIDE)
@@ -503,10 +504,10 @@ static void turn(real *out, size_t out_row, const real *in, size_t in_row, int R
                 for (int k = i; k < R; k++) out[j * out_row + k] = in[k * in_row + j];
 }
 
-// y (O) = start (O) + x (I) W (I,O): a single row, as when a model writes. If W is large,
-// each of two threads sums up half of its rows, which are one piece of memory (rows too
-// long for `second` in several); the second sum is then added, with one thread as with
-// many: the same bits.
+// y (O) = start (O) + x (I) W (I,O): a single row, as when a model writes. A large W is
+// cut into an upper and a lower half of its rows, each one piece of memory (several, if
+// rows are longer than WIDE): one half's sum is built in y, the other's in `second`,
+// which is then added. With one thread it is done the same way, and gives the same bits.
 static void matmul_row(real *y, Matrix start, Matrix x, Matrix W, int I, int O) {
     enum { WIDE = 2048 };
     real second[WIDE];
@@ -542,20 +543,21 @@ static void linear_forward(real *y, const real *x, const real *w, Linear k, int 
     project(y, rows(w + k.b, 0), rows(x, k.I), rows(w + k.w, k.O), N, k.I, k.O);
 }
 
-// Threads that work side by side pass the block after this one by one, in the order of
-// their numbers: what all of them add to comes out the same, whoever is there first.
+// Threads that work side by side do the block behind IN_TURN one after the other, in the
+// order of their numbers: what all add to comes out the same, whoever is there first.
 #define IN_TURN                                              \
     _Pragma("omp for ordered schedule(static, 1) nowait")    \
     for (int turn = 0; turn < omp_get_num_threads(); turn++) \
         _Pragma("omp ordered")
 
-// forward: y = x W + b. Three products, one for each of the three: with dy (N,O),
-//     dx = dy Wt    dW += xt dy    db += 1t dy, the sum of the rows of dy
+// forward: y = x W + b. Back, with dy (N,O), two products, and for b a sum, which is a
+// product with a row of ones:
+//     dx = dy W^T    dW += x^T dy    db += 1^T dy
 static void linear_backward_weights(real *g, const real *dy, const real *x, Linear k,
                                     int N) {
     static const real one = 1;
     real *dW = g + k.w, *db = g + k.b;
-    const int slice = (1 << 18) / k.O / 8 * 8 + 8; // rows of dW: turns stay short
+    const int slice = (1 << 18) / k.O / 8 * 8 + 8; // rows of dW: nobody waits long
     IN_TURN {
         matmul_row(db, rows(db, 0), (Matrix){&one, 0, 0}, rows(dy, k.O), N, k.O);
     }
@@ -568,7 +570,7 @@ static void linear_backward_weights(real *g, const real *dy, const real *x, Line
     }
 }
 
-// Puts W, turned, into the array wt, where it stands in w: once for many backward passes.
+// Copies W, turned, to the place in the array wt that W has in w: once for many passes.
 static void linear_turn(real *wt, const real *w, Linear k) {
     turn(wt + k.w, k.I, w + k.w, k.O, k.I, k.O);
 }
