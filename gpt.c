@@ -457,11 +457,12 @@ static Matrix part(Matrix m, size_t i, size_t j) {
 // may be turned: the inner loop wants the rows of c, start and b in one piece.
 static void product_plain(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M,
                           int N, int K) {
-    for (int i = 0; i < M; i++, c += c_row) {
-        for (int j = 0; j < N; j++) c[j] = start.at ? part(start, i, 0).at[j] : 0;
+    for (int i = 0; i < M; i++) {
+        real *ci = c + (size_t)i * c_row;
+        for (int j = 0; j < N; j++) ci[j] = start.at ? part(start, i, 0).at[j] : 0;
         for (int k = 0; k < K; k++) {
             const real x = *part(a, i, k).at, *bk = part(b, k, 0).at;
-            for (int j = 0; j < N; j++) c[j] += x * bk[j];
+            for (int j = 0; j < N; j++) ci[j] += x * bk[j];
         }
     }
 }
@@ -486,10 +487,10 @@ static void matmul(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int 
 // 3. Layers
 //
 // The linear layer, one product forward and two back, and the small functions between two
-// of them: embedding, layer norm, ReLU and GELU, softmax and cross-entropy. Each takes N
-// rows and treats every row alone; each backward stands right below its forward. A
-// backward ADDS into gradients of weights and of the stream (the rows x, section 6); its
-// comment names what it overwrites.
+// of them: embedding, layer norm, ReLU and GELU, softmax and cross-entropy. Forward, each
+// treats its N rows one by one; each backward stands right below. It ADDS into gradients
+// of weights and of the stream (the rows x, section 6); its comment names what it
+// overwrites.
 
 // out (C,R) = in (R,C) turned, 16 rows at a time: whole lines of the cache are written,
 // and the lines that are read are used up while they are there.
@@ -2331,7 +2332,8 @@ static void load(Training *t, const char *file, bool with_adam) {
     char *header = read_header(file, &f, &n), value[64];
     const char *wrong = NULL, *vocab;
     if (metadata(header, "adapter", value, sizeof value))
-        die("%s is an adapter: name its model here, and it with --adapter", file);
+        die("%s is an adapter, not a model; gpt sample MODEL --adapter %s uses it", file,
+            file);
     if (!take_options(&t->o, header, &wrong))
         die("%s: its metadata has no valid %s", file, wrong);
     if ((uint64_t)t->o.c.layers > n / 400) // each would fill more of the header
@@ -3115,7 +3117,7 @@ static void product_slice(real *c, size_t c_row, Matrix start, Matrix a, Matrix 
 
 static void product(real *c, size_t c_row, Matrix start, Matrix a, Matrix b, int M, int N,
                     int K) {
-    if (path == PLAIN) product_plain(c, c_row, start, a, b, M, N, K);
+    if (path == PLAIN || !K) product_plain(c, c_row, start, a, b, M, N, K);
 #ifdef __GNUC__
     for (int k = 0; k < K && path != PLAIN; k += DEEP, start = rows(c, (int)c_row))
         product_slice(c, c_row, start, part(a, 0, k), part(b, k, 0), M, N,
@@ -3362,9 +3364,6 @@ static void take_over(Training *t, const Options *o) {
     FILE *best = fopen(t->o.out, "rb");
     if (best) fclose(best);
     else t->best = INFINITY; // no best weights here: the next ones are
-    if (t->o.steps && t->step >= t->o.steps)
-        fprintf(stderr, "%s is at step %d of %d: --steps with a larger number goes on\n",
-                o->resume, t->step, t->o.steps);
 }
 
 // Prepares the run that o asks for: a new model, or the one of --resume.
@@ -3380,6 +3379,9 @@ static void training_new(Training *t, const Options *o, bool quiet) {
     t->text = read_corpus(o->data, o->valid, &t->m.vocab);
     if (o->resume && fingerprint != t->text.fingerprint)
         die("%s is not the text that %s was trained on", o->data, o->resume);
+    if (o->resume && t->o.steps && t->step >= t->o.steps)
+        fprintf(stderr, "%s is at step %d, --steps is %d: only a larger one goes on\n",
+                o->resume, t->step, t->o.steps);
     t->o.c.V = t->m.vocab.V;
     if (t->text.train.n < (size_t)t->o.c.context + 1)
         die("%s has %zu tokens to train on, --context %d needs %d; try --context %zu",
@@ -3739,15 +3741,20 @@ static void choose_path(int wanted) { // 0: the best, k: path k - 1
 }
 
 // Refuses to write a file under the name of one that may be read. (Every command has a
-// default for --out, two of them write it.)
+// default for --out; tune writes it, train also OUT.last, which --resume may have read.)
 static void spare_what_is_read(const Options *o, const Command *c) {
-    enum { IN = 6, OUT = 4 };
+    enum { IN = 6, OUT = 5 };
+    char last[4096];
+    snprintf(last, sizeof last, "%s.last", o->out);
+    const bool trains = c->run == train;
     const char *in[IN] = {o->file, o->data, o->valid, o->old, o->adapter, o->resume};
     const char *out[OUT] = {o->log, o->tokens, o->csv,
-                            c->run == train || c->run == tune ? o->out : NULL};
+                            trains || c->run == tune ? o->out : NULL,
+                            trains ? last : NULL};
     for (int i = 0; i < IN; i++)
         for (int k = 0; k < OUT; k++)
-            if (in[i] && out[k] && !strcmp(in[i], out[k]))
+            if (in[i] && out[k] && !strcmp(in[i], out[k]) &&
+                !(in[i] == o->resume && out[k] == last))
                 usage("%s is to be read; choose another name for what is written", in[i]);
 }
 

@@ -172,7 +172,7 @@ same 'resume: worse weights do not replace the best' best a.safetensors
 "$gpt" train $shape --steps 8 --eval-every 4 --out a.safetensors > out 2> err || FAIL 'a.safetensors again' "status $?"
 finds 'resume --log: a new file has a header' '^step,train' b.csv
 "$gpt" train --data text.txt --resume a.safetensors.last > out 2> err || FAIL 'resume what has ended' "status $?"
-finds 'resume what has ended: a line says so' 'a.safetensors.last is at step 8 of 8' err
+finds 'resume what has ended: a line says so' 'a.safetensors.last is at step 8, --steps is 8' err
 "$gpt" train --data text.txt --resume a.safetensors.last --steps 0 --stop-at 9 --out c.safetensors > out 2> err || FAIL 'resume --steps 0' "status $?"
 "$gpt" info c.safetensors.last > out
 finds 'resume --steps 0 means 2000' '^steps 2000$' out

@@ -38,6 +38,8 @@ refuses '--dim 12.5' 2 --dim "$gpt" train --dim 12.5
 refuses '--dim 12x' 2 --dim "$gpt" train --dim 12x
 refuses '--dim nothing' 2 --dim "$gpt" train --dim=
 refuses 'a text to be written over' 2 text.txt "$gpt" train --data text.txt --out text.txt --steps 1
+cp text.txt n.last
+refuses 'a text in the place of the state' 2 n.last "$gpt" train --data n.last --out n --steps 1
 refuses 'a log in the place of the text' 2 text.txt "$gpt" train --data text.txt --log text.txt --steps 1
 refuses 'a model to be written over' 2 model.safetensors "$gpt" tune model.safetensors --data text.txt --out model.safetensors --steps 1
 refuses 'numbers in the place of a model' 2 model.safetensors "$gpt" attend model.safetensors --prompt a --csv model.safetensors

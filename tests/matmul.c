@@ -83,6 +83,7 @@ static void long_shapes(void) {
             for (int n = 0; n < 3; n++) one_shape(few[m], few[n], deep[k]);
     for (int k = 0; k < 4; k++) one_shape(33, 8 << k, 70), one_shape(33, 70, 8 << k);
     one_shape(1, 1001, 401), one_shape(1, 4099, 127);
+    one_shape(1, 50, 0), one_shape(9, 50, 0); // nothing to add: what it starts from
     one_shape(130, 200, 40);
     one_shape(64, 96, 65);
     one_shape(65, 97, 300);
@@ -131,36 +132,42 @@ static void same_bits(void) {
     free(a), free(b), free(c), free(d);
 }
 
-// A row alone, small, long enough for threads to share it, and wider than the second one's memory:
-// right, and the same bits from one thread and from several.
+// A row alone, small, long enough for threads to share it, deeper than two slices of k, and wider
+// than the second sum's memory: right, the same bits from one thread and from several, and nothing
+// else is written.
 static void single_row(void) {
-    static const int shapes[][2] = {{5, 7}, {401, 1001}, {127, 4099}, {256, 257}};
-    for (int s = 0; s < 4; s++) EVERY_PATH for (int starts = 0; starts < 2; starts++) {
+    static const int shapes[][2] = {{5, 7}, {1, 70000}, {401, 1001}, {1025, 130}, {127, 4099}};
+    for (int s = 0; s < 5; s++) EVERY_PATH for (Start start = ZERO; start <= ITSELF; start++) {
             const int I = shapes[s][0], O = shapes[s][1];
-            WHERE("I=%d O=%d path %s start %d", I, O, path_name(path), starts);
+            const size_t size = sizeof(real) * (O + GUARD);
+            WHERE("I=%d O=%d path %s start %d", I, O, path_name(path), start);
             real *x = some_reals(I, 1), *W = some_reals((size_t)I * O, 1), *b = some_reals(O, 1);
-            real *y = some_reals(O, 1), *again = some_reals(O, 1);
-            const Matrix start = rows(starts ? b : NULL, 0);
-            project(y, start, rows(x, I), rows(W, O), 1, I, O);
+            real *before = some_reals(O + GUARD, 1), *y = malloc(size), *again = malloc(size);
+            memcpy(y, before, size);
+            const Matrix one_row[] = {rows(NULL, 0), rows(b, 0), rows(b, O), rows(y, 0)};
+            project(y, one_row[start], rows(x, I), rows(W, O), 1, I, O);
             for (int j = 0; j < O; j++) {
-                double sum = starts ? b[j] : 0, size = fabs(sum);
+                double sum = start == ZERO ? 0 : start == ITSELF ? before[j] : b[j], bound = fabs(sum);
                 for (int i = 0; i < I; i++) {
-                    const double part = (double)x[i] * W[(size_t)i * O + j];
-                    sum += part, size += fabs(part);
+                    const double term = (double)x[i] * W[(size_t)i * O + j];
+                    sum += term, bound += fabs(term);
                 }
-                if (!(fabs(y[j] - sum) <= size * (I + 2) * (IS_DOUBLE ? 2.3e-16 : 1.2e-7)))
+                if (!(fabs(y[j] - sum) <= bound * (I + 2) * (IS_DOUBLE ? 2.3e-16 : 1.2e-7)))
                     test_fail(__LINE__, "y[%d] is %.9g, should be %.9g", j, (double)y[j], sum);
             }
+            HOLDS(!memcmp(y + O, before + O, sizeof(real) * GUARD));
 #ifdef _OPENMP
             const int threads = omp_get_max_threads();
             for (int n = 1; n <= 5; n++) {
                 omp_set_num_threads(n);
-                project(again, start, rows(x, I), rows(W, O), 1, I, O);
-                HOLDS(!memcmp(y, again, sizeof(real) * O));
+                memcpy(again, before, size);
+                project(again, start == ITSELF ? rows(again, 0) : one_row[start], rows(x, I),
+                        rows(W, O), 1, I, O);
+                HOLDS(!memcmp(y, again, size));
             }
             omp_set_num_threads(threads);
 #endif
-            free(x), free(W), free(b), free(y), free(again);
+            free(x), free(W), free(b), free(y), free(again), free(before);
         }
 }
 

@@ -37,7 +37,7 @@ mutant layers-double 'the wrong head is switched off' 's/off\[h\]/off[0]/g'
 # linear layers
 mutant layers-double 'bias gradient: = in place of +=' 's/rows(db, 0), (Matrix)/rows(NULL, 0), (Matrix)/'
 mutant layers-double 'weight gradient: = in place of +=' 's/rows(at, k.O), turned(x/rows(NULL, 0), turned(x/'
-mutant layers-double 'no bias' 's/matmul(y, \([k.]*\)O, rows([^)]*), rows(x/matmul(y, \1O, rows(NULL, 0), rows(x/'
+mutant layers-double 'no bias' 's/project(y, rows([^)]*), rows(x, k.I)/project(y, rows(NULL, 0), rows(x, k.I)/'
 # embedding and head
 mutant gradients 'tied: the head forgets its half' 's/matmul(dhead, C, rows(dhead, C)/if (!m->c.tie) matmul(dhead, C, rows(dhead, C)/'
 mutant gradients 'tied: the embedding forgets its half' 's/^        embedding_backward(/        if (!m->c.tie) embedding_backward(/'
