@@ -183,7 +183,8 @@ fi
 
 "$MAKE" -s build/flags CC="$CC" CFLAGS="$CFLAGS" || exit 1
 OPENMP=$(cat build/openmp)
-cmp -s build/flags "$work/flags" || cp build/flags "$work/flags"
+{ cat build/flags; echo "$GPT"; } > "$work/flags.now"
+cmp -s "$work/flags.now" "$work/flags" || cp "$work/flags.now" "$work/flags"
 gpt=$work/gpt gpt_double=$work/gpt-double
 export OPENMP gpt gpt_double
 all
