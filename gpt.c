@@ -33,7 +33,6 @@
 
 #define _POSIX_C_SOURCE 200809L // fsync, isatty, clock_gettime
 
-#include <assert.h>
 #include <errno.h>
 #include <float.h>
 #include <limits.h>
@@ -46,6 +45,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #ifdef _WIN32 // the only lines that know the operating system
 #include <io.h>
@@ -261,7 +261,8 @@ static char *token_name(const Vocab *v, int id, char *out) {
 static void put_csv_token(FILE *f, const Vocab *v, int id) {
     char name[16];
     token_name(v, id, name);
-    fprintf(f, strchr(",\"", *name) ? *name == '"' ? "\"\"%s\"" : "\"%s\"" : "%s", name);
+    if (*name == '"') fputs("\"\"\"\"", f);
+    else fprintf(f, *name == ',' ? "\"%s\"" : "%s", name);
 }
 
 // The whole file; line ends of Windows become "\n", a byte-order mark is dropped.
@@ -290,7 +291,8 @@ static unsigned char *read_text(const char *file, size_t *size) {
 }
 
 // Where the story that begins at `at` ends; *next is where the one after it begins.
-// Newlines around a separator belong to it, and so does one at the end of the file.
+// The newline before a separator and the one after it belong to it, and so does one at
+// the end of the file.
 static size_t story_end(const unsigned char *s, size_t n, size_t at, size_t *next) {
     const size_t length = strlen(SEPARATOR);
     for (size_t i = at; i < n;) {
@@ -359,8 +361,8 @@ static void check_known(const uint64_t *counts, const Vocab *v, const char *file
                  used ? ", " : "", name, (unsigned)c, (unsigned long long)counts[c]);
     }
     if (unknown)
-        die("%s has %d character%s that the model's vocabulary lacks: %s%s; replace or "
-            "remove them",
+        die("%s has %d character%s that the model's vocabulary lacks: %s%s; replace "
+            "them, or name the text of the model (--data, for gpt tune --old)",
             file, unknown, unknown == 1 ? "" : "s", list, unknown > 5 ? ", ..." : "");
 }
 
@@ -399,7 +401,7 @@ static Corpus read_corpus(const char *data, const char *valid, Vocab *v) {
     c.tokens = read_tokens(data, v, &n, &c.characters);
     const Token end = (Token)(v->V - 1);
     for (size_t i = 1; i < n; i++) c.stories += c.tokens[i] == end;
-    size_t cut = n - 1; // here the validation part begins, with an end-of-text token
+    size_t cut = n - 1; // where validation begins: if there are 10 stories, between two
     if (valid) {
         c.valid_tokens = read_tokens(valid, v, &c.valid.n, &ignored);
         c.valid.at = c.valid_tokens;
@@ -546,9 +548,9 @@ static void linear_forward(real *y, const real *x, const real *w, Linear k, int 
 
 // Threads that work side by side do the block behind IN_TURN one after the other, in the
 // order of their numbers: what all add to comes out the same, whoever is there first.
-#define IN_TURN                                              \
-    _Pragma("omp for ordered schedule(static, 1) nowait")    \
-    for (int turn = 0; turn < omp_get_num_threads(); turn++) \
+#define IN_TURN                                                    \
+    _Pragma("omp for ordered schedule(static, 1) nowait")          \
+    for (int thread = 0; thread < omp_get_num_threads(); thread++) \
         _Pragma("omp ordered")
 
 // forward: y = x W + b. Back, with dy (N,O), two products, and for b a sum, which is a
@@ -843,13 +845,11 @@ static double *count_pairs(Stream s, int V) {
 static double entropy(const double *counts, int V, bool pairs) {
     double *next = allocate(V, sizeof *next), nats = 0, all = 0;
     for (int i = 0; i < V; i++) {
+        const double *row = counts + (size_t)i * V;
         double total = 0;
-        for (int j = 0; j < V; j++)
-            total += counts[(size_t)i * V + j], next[j] += counts[(size_t)i * V + j];
+        for (int j = 0; j < V; j++) total += row[j], next[j] += row[j];
         for (int j = 0; j < V && pairs; j++)
-            if (counts[(size_t)i * V + j] > 0)
-                nats +=
-                    counts[(size_t)i * V + j] * log(total / counts[(size_t)i * V + j]);
+            if (row[j] > 0) nats += row[j] * log(total / row[j]);
         all += total;
     }
     for (int j = 0; j < V && !pairs; j++)
@@ -915,8 +915,8 @@ static void attention_weights(real *P, const real *q, const real *kt, int t0, in
 // out (B*T,C) from qkv (B*T,3C). Writes the turned keys kt (B,H,D,room), room >= T, which
 // later calls and the backward use again: with from > 0 (and B = 1) only positions from
 // `from` on are computed, the keys and values before are those of earlier calls. That is
-// the KV cache. p, if not NULL, receives the weights (H,room,room) of the computed rows.
-// Heads with off[h] put out 0; off may be NULL.
+// the KV cache. p, if not NULL, receives the weights (H,room,room) of the last story's
+// computed rows. Heads with off[h] put out 0; off may be NULL.
 // lab 2
 static void attention_forward(real *out, real *kt, real *p, real *work, const real *qkv,
                               const char *off, int B, int T, int from, int room, int C,
@@ -994,6 +994,7 @@ static void attention_backward(real *dqkv, real *work, const real *dout, const r
 //
 // The MLP baseline has no attention and no positions; everything else is the same code.
 
+// In the order in which section 13's table of options names them.
 enum { TRANSFORMER, MLP };
 enum { SIN, LEARNED, ROTARY, SMEARED, NONE };
 enum { PRE, POST };
@@ -1065,7 +1066,7 @@ typedef struct {
     Sublayer attn, mlp;
     real *qkv;   // (N,3C)
     real *own;   // (N,C) the keys before they are smeared
-    real *kt;    // (B,H,D,T) the keys, turned
+    real *kt;    // (B,H,D,room) the keys, turned
     real *heads; // (N,C) what the heads put out
     real *fc;    // (N,F) before the activation
 } LayerActs;
@@ -1084,7 +1085,7 @@ typedef struct Acts {  // what forward and backward passes write
     real *head_turned;      // (C,V)
     real *logits, *loss;    // (N,V), (N)
     real *act, *work;       // (N,F) after the activation; attention's scratch
-    real *p;            // NULL, or (L,H,T,T): attention's weights, kept for section 10
+    real *p;            // NULL, or (L,H,room,room), of one story: attention's weights
     real *dx, *dy, *ds; // (N,C) gradients of the stream; of what a sub-layer reads, used
                         // with pre-norm; of what it adds, with post-norm. dy is ds.
     real *dqkv, *dfc;   // (N,3C), (N,F): in one place, since one is used after the other
@@ -1274,17 +1275,17 @@ static void add(real *x, const real *y, size_t n) {
 }
 
 typedef struct {    // the rows that a forward pass computes
-    int B, T, from; // positions `from` to T-1 of B stories
+    int B, T, from; // positions `from` to T-1 of B stories; from > 0 needs B = 1
 } Span;
 
 static int span_rows(Span s) { return s.B * (s.T - s.from); }
 
-// Turns channels j and j+1 of each query and key in qkv (N,3C) by the angle whose sine
+// Rotates channels j and j+1 of each query and key in qkv (N,3C) by the angle whose sine
 // and cosine hands (T,D) holds there for the row's position: then a score depends on how
 // far the key is back, not on where both stand (RoPE, Su et al. 2021). If D is odd, the
 // last channel stays as it is, and so do the first `still` ones of C: whoever copies must
 // find a letter at any distance. N rows of stories of T; way is 1, or -1 for the
-// backward: a turned vector's gradient has to be turned back.
+// backward: a rotated vector's gradient has to be rotated back.
 static void rotate(real *qkv, const real *hands, int way, int N, int T, int C, int D,
                    int still) {
     for (int r = 0; r < N; r++)
@@ -1572,20 +1573,21 @@ static int chunk(size_t left) { return left < CHUNK ? (int)left : CHUNK; }
 // The length of the whole gradient. Any thread sums a chunk; the sums are added in order.
 static double gradient_norm(const Params *p) {
     const int chunks = (int)((p->size + CHUNK - 1) / CHUNK);
-    real *part = reals(chunks);
+    real *sums = reals(chunks);
     #pragma omp parallel for
     for (int i = 0; i < chunks; i++) {
         const size_t at = (size_t)i * CHUNK;
-        sum_squares(p->g + at, chunk(p->size - at), &part[i]);
+        sum_squares(p->g + at, chunk(p->size - at), &sums[i]);
     }
     double sum = 0;
-    for (int i = 0; i < chunks; i++) sum += part[i];
-    aligned_free(part);
+    for (int i = 0; i < chunks; i++) sum += sums[i];
+    aligned_free(sums);
     return sqrt(sum);
 }
 
 // x (R,C), R <= C, is a sum of R directions, each with its own strength (singular value).
-// Here all of them get about the same one, between 0.7 and 1.1: five times
+// Here all but the faintest (below a 600th of the whole) get about the same one, between
+// 0.7 and 1.2: five times
 //     x = a x + (b A + c A A) x    with A = x xt
 // which leaves directions alone and pulls strengths between 0 and 1 towards 1 (Newton and
 // Schulz 1933; the numbers are Jordan's). Overwrites x, y (R,C), which receives the
@@ -1642,8 +1644,9 @@ static void muon(Params *p, const Tensor *t, real lr, real decay, real clip) {
     aligned_free(work);
 }
 
-// One step downhill; `step` counts from 0. Clears the gradient.
-static void adam_step(Params *p, int step, double lr, double decay) {
+// One step downhill, by Adam and, with has_muon, Muon; `step` counts from 0. Clears the
+// gradient.
+static void optimizer_step(Params *p, int step, double lr, double decay) {
     const double norm = gradient_norm(p),
                  clip = norm > constant.clip ? constant.clip / norm : 1;
     const double fix1 = 1 / (1 - pow(constant.beta1, step + 1));
@@ -1776,7 +1779,7 @@ static void on_signal(int number) {
     signal(number, SIG_DFL);
 }
 
-// Linear warm-up, then down along half a cosine. `done` runs from 0 to 1.
+// Down along half a cosine, times a linear warm-up. `done` runs from 0 to 1.
 static double learning_rate(const Options *o, int step, double done) {
     double warm = step < o->warmup ? (step + 1.0) / o->warmup : 1;
     return o->lr * warm *
@@ -1810,13 +1813,13 @@ static void stop_at_nan(const Training *t, const char *which) {
         isinf(t->best) ? "" : " keeps the best weights so far");
 }
 
-// One step: windows, gradient, Adam. Returns the mean loss of the batch before the step.
+// Windows, gradient, optimizer. Returns the mean loss of the batch before the step.
 static double training_step(Training *t, int *x, int *y, double lr) {
     const double start = seconds();
     draw_windows(t->text.train, x, y, t->o.batch, t->m.c.context, &t->random);
     double loss = gradient(&t->m, &t->a, x, y, t->o.batch, t->m.c.context);
     if (!isfinite(loss)) stop_at_nan(t, "training");
-    adam_step(&t->m.p, t->step, lr, t->o.weight_decay);
+    optimizer_step(&t->m.p, t->step, lr, t->o.weight_decay);
     t->step++;
     t->measured += seconds() - start;
     return loss;
@@ -1845,9 +1848,11 @@ static void report(Training *t, double train_loss, double lr) {
     printf("step %d train %.4f valid %.4f lr %.3g tokens/s %.0f seconds %.1f\n", t->step,
            train_loss, valid, lr, training_speed(t), now);
     if (fflush(stdout)) stop_signal = SIGPIPE; // nobody reads: stop in good order
-    if (t->log)
+    if (t->log) {
         fprintf(t->log, "%d,%.6f,%.6f,%.6g,%.0f,%.2f\n", t->step, train_loss, valid, lr,
                 training_speed(t), now);
+        fflush(t->log); // it tells as much as F.last holds
+    }
     if ((t->step - t->best_step) / 3 >= t->o.eval_every && valid > t->best + 0.01)
         fprintf(stderr,
                 "note: the validation loss has risen since step %d: the model learns "
@@ -1914,13 +1919,33 @@ static double slope(Model *m, Acts *a, size_t at, double h, const int *x, const 
                                         : NAN;
 }
 
-// Every tensor drawn wide (at the usual 0.02 rounding alone would pass), two windows of
-// random tokens, and per tensor ||analytic - numeric|| / (||analytic|| + ||numeric||).
+// ||analytic - numeric|| / (||analytic|| + ||numeric||) over some numbers of a tensor, or
+// all if it has few; infinite if none has a slope: then nothing was compared.
+static double gradient_error(Model *m, Acts *a, const Tensor *t, double h, const int *x,
+                             const int *y, int B, int T, Random *r) {
+    enum { SAMPLES = 40 };
+    const size_t n = tensor_size(t);
+    double apart = 0, analytic = 0, numeric = 0;
+    for (int s = 0, tried = 0; s < SAMPLES && tried < (s ? 4 : 8) * SAMPLES; tried++) {
+        const size_t at = t->at + (n <= SAMPLES ? (size_t)tried % n
+                                                : (size_t)(random_uniform(r) * n));
+        const double step = tried < 4 * SAMPLES ? h : h / 10; // only kinks so far
+        const double d = slope(m, a, at, step, x, y, B, T), g = m->p.g[at];
+        if (isnan(d)) continue;
+        apart += (d - g) * (d - g), analytic += g * g, numeric += d * d;
+        s++;
+    }
+    return numeric > 0 ? sqrt(apart) / (sqrt(analytic) + sqrt(numeric)) : INFINITY;
+}
+
+// The error of every tensor, drawn wide (at the usual 0.02 rounding alone would pass), on
+// two windows of random tokens.
 static int check(Options *o) {
-    enum { B = 2, SAMPLES = 40 };
+    enum { B = 2 };
     const bool is_double = sizeof(real) == sizeof(double);
     const double limit = is_double ? 1e-6 : 1e-2, h = is_double ? 1e-5 : 1e-2;
     const int T = o->c.context;
+    if (o->c.dim < 2) usage("--dim 1: the norm of one number is always 0; take 2");
     Random r = {(uint64_t)o->seed};
     o->c.V = 11;
     Model m = model_shape(o->c);
@@ -1940,25 +1965,14 @@ static int check(Options *o) {
            is_double ? "double" : "float", limit);
     for (int i = 0; i < m.p.count; i++) {
         const Tensor *t = &m.p.tensor[i];
-        const size_t n = tensor_size(t);
-        double apart = 0, analytic = 0, numeric = 0;
-        for (int s = 0, tried = 0;
-             s < SAMPLES && tried < (s ? 4 : 8) * SAMPLES && !t->fixed; tried++) {
-            size_t at = t->at + (n <= SAMPLES ? (size_t)tried % n
-                                              : (size_t)(random_uniform(&r) * n));
-            const double step = tried < 4 * SAMPLES ? h : h / 10; // only kinks so far
-            double d = slope(&m, &a, at, step, x, y, B, T), g = m.p.g[at];
-            if (isnan(d)) continue;
-            apart += (d - g) * (d - g), analytic += g * g, numeric += d * d;
-            s++;
-        }
-        double error = apart > 0 ? sqrt(apart) / (sqrt(analytic) + sqrt(numeric)) : 0;
-        bool fine = t->fixed || (error < limit && numeric > 0);
+        const double error =
+            t->fixed ? 0 : gradient_error(&m, &a, t, h, x, y, B, T, &r);
+        const bool fine = error < limit;
         printf("%-4s %-40s %8zu numbers  relative error %.1e\n",
                t->fixed ? "-"
                : fine   ? "ok"
                         : "BAD",
-               t->name, n, error);
+               t->name, tensor_size(t), error);
         bad += !fine;
     }
     if (bad) printf("%d tensor%s a wrong gradient\n", bad, bad == 1 ? " has" : "s have");
@@ -1981,7 +1995,8 @@ static int descending(const void *a, const void *b) {
 }
 
 // Draws a token. temperature 0: the likeliest, the smaller id on a tie. top_k 0: all may
-// come. Overwrites the logits (V) with the probabilities; sorted (V) is scratch.
+// come. Overwrites the logits (V) with the probabilities, unless temperature is 0; sorted
+// (V) is scratch.
 // lab 5
 static int draw(real *logits, real *sorted, int V, double temperature, int top_k,
                 Random *r) {
@@ -2197,15 +2212,21 @@ static bool move_params(FILE *f, const Params *p, real *x, bool writes) {
     return true;
 }
 
-// Header, then the arrays of p that are not NULL, to `file` by way of `file`.tmp.
+enum { LONGEST_NAME = 4096 };
+
+static char *with_ending(char *name, const char *file, const char *ending) {
+    if (snprintf(name, LONGEST_NAME, "%s%s", file, ending) >= LONGEST_NAME)
+        die("the name %.40s... is too long", file);
+    return name;
+}
+
+// Header, then n arrays of the numbers of p, to `file` by way of `file`.tmp.
 static void save(const char *file, const Text *header, const Params *p,
                  real *const arrays[], int n) {
-    char name[4096];
+    char name[LONGEST_NAME];
     unsigned char size[8];
     for (int i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)header->n >> 8 * i);
-    if (snprintf(name, sizeof name, "%s.tmp", file) >= (int)sizeof name)
-        die("the name %.40s... is too long", file);
-    FILE *f = fopen(name, "wb");
+    FILE *f = fopen(with_ending(name, file, ".tmp"), "wb");
     bool fine = f && fwrite(size, 8, 1, f) && fwrite(header->at, header->n, 1, f);
     for (int i = 0; i < n && fine; i++) fine = move_params(f, p, arrays[i], true);
     fine = fine && !fflush(f) && !fsync(fileno(f));
@@ -2218,13 +2239,13 @@ static void save(const char *file, const Text *header, const Params *p,
 }
 
 static void check_writable(const char *file) { // before minutes are spent on training
-    char name[4096];
-    if (snprintf(name, sizeof name, "%s.tmp", file) >= (int)sizeof name)
-        die("the name %.40s... is too long", file);
-    FILE *f = fopen(file, "rb+");
-    if (f) fclose(f);
-    else if (errno == EISDIR) die("cannot write %s: %s", file, strerror(errno));
-    if (!(f = fopen(name, "wb"))) die("cannot write %s: %s", name, strerror(errno));
+    char name[LONGEST_NAME];
+    with_ending(name, file, ".tmp");
+    struct stat about;
+    if (!stat(file, &about) && !S_ISREG(about.st_mode)) // /dev/null would be replaced
+        die("cannot write %s: it is not an ordinary file", file);
+    FILE *f = fopen(name, "wb");
+    if (!f) die("cannot write %s: %s", name, strerror(errno));
     fclose(f);
     remove(name);
 }
@@ -2240,10 +2261,8 @@ static void save_training(const Training *t, const char *file, bool with_adam) {
 static void save_best(Training *t) { save_training(t, t->o.out, false); }
 
 static void save_last(Training *t) {
-    char name[4096];
-    if (snprintf(name, sizeof name, "%s.last", t->o.out) >= (int)sizeof name)
-        die("the name %.40s... is too long", t->o.out);
-    save_training(t, name, true);
+    char name[LONGEST_NAME];
+    save_training(t, with_ending(name, t->o.out, ".last"), true);
 }
 
 // The text of "key":"..." in a header, up to its closing quote. False if it isn't there.
@@ -2260,7 +2279,7 @@ static bool metadata(const char *header, const char *key, char *out, size_t size
     return true;
 }
 
-// The vocabulary from its JSON string; V stays 0 when it isn't one of ours.
+// The vocabulary from its JSON string; V is 0 when it isn't one of ours.
 static Vocab take_vocab(const char *s) {
     char hex[5] = "", next[7] = ""; // sscanf() would measure all that follows
     Vocab v = vocab_new((int)(strlen(s) < MOST_TOKENS ? strlen(s) : MOST_TOKENS));
@@ -2431,7 +2450,7 @@ static int *look(Training *t, const Options *o, int *T) {
 
 static void insist_on_attention(const Model *m, const char *file) {
     if (m->c.model == MLP)
-        die("%s is an MLP, without attention; gpt trace and gpt lens look into it", file);
+        die("%s is an MLP: no attention (gpt trace and gpt lens look into it)", file);
 }
 
 // A token's name between quotes, cut or filled up to `width` columns of the terminal: a
@@ -2517,6 +2536,7 @@ static void show_scores(const Model *m, const Acts *a, const int *ids, int l, in
 }
 
 // One reading of the stream and one addition to it, at position t.
+// Queries and keys are shown as they meet: smeared or rotated, if --pos says so.
 static void trace_sublayer(const Model *m, Acts *a, const int *ids, int l, bool attends,
                            int t, int T) {
     const int C = m->c.dim, H = m->c.heads, D = C / H, F = m->c.hidden;
@@ -2677,7 +2697,8 @@ static int lens(Options *o) {
         memcpy(guess + l * table, lens_forward(&run.m, &run.a, l, T),
                sizeof(real) * table);
     softmax(guess, V, (L + 1) * T, V, 1, NULL);
-    FILE *f = open_csv(o->csv, "layer,position,character,guess,probability,right");
+    // "layers" are those passed: 0 for the embedding, L for the model's own guess
+    FILE *f = open_csv(o->csv, "layers,position,character,guess,probability,right");
     printf("what comes next? [right]; '@' is sure\nposition    embedding ");
     for (int l = 0; l < L; l++) printf("layer %-4d", l);
     for (int t = 0; t < T; t++) {
@@ -2942,7 +2963,7 @@ static void tune_loop(Training *t, Adapter *d, const Options *o) {
         if (!isfinite(sum))
             die("the loss is no longer a number at step %d; try a smaller --lr", step);
         adapter_backward(&t->m, d);
-        adam_step(&d->p, step, learning_rate(o, step, (double)step / o->steps),
+        optimizer_step(&d->p, step, learning_rate(o, step, (double)step / o->steps),
                   o->weight_decay);
         if ((step + 1) % every) continue;
         printf("step %d train %.4f\n", step + 1, sum / every);
@@ -3138,7 +3159,7 @@ typedef struct {
     size_t at;            // where in Options
     const char *fallback; // its default, as one would type it
     double least, most;   // the range of a number
-    const char *choices;  // "sin|learned|rotary|none"
+    const char *choices;  // "adam|muon": its value is the word's place, 0 or 1
     const char *key;      // its name in a checkpoint's metadata
     const char *commands; // letters of the commands that take it
     const char *help;
@@ -3225,6 +3246,7 @@ static const Option options[] = {
      "columns of A, rows of B: how much can change"},
     {"repeat", INT(repeat, "0", 0, 1e6), NULL, "n",
      "characters until they come again (0: 25, or what fits)"},
+    // for tests/bench.c, whose letter is b
     {"repeat", INT(repeat, "0", 0, 1e6), NULL, "b", "1: only the step"},
     {"matmul", ONE_OF(matmul, "auto", "auto|plain|sse|avx2|avx512"), NULL, "*",
      "which matrix product"},
@@ -3308,7 +3330,7 @@ static void training_free(Training *t) {
     acts_free(&t->a);
     corpus_free(&t->text);
     model_free(&t->m);
-    if (t->log && fclose(t->log)) die("cannot write %s: %s", t->o.log, strerror(errno));
+    close_csv(t->log, t->o.log);
 }
 
 // What was read and what is to be expected of it.
@@ -3319,32 +3341,40 @@ static void describe_text(const Training *t) {
            t->o.data, t->text.characters, t->text.stories, V, V - 1);
     printf("train %zu tokens, valid %zu tokens\n", t->text.train.n - 1,
            t->text.valid.n - 1);
-    if (t->text.characters < 200000)
-        printf("so little text is soon known by heart: watch the validation loss; 1 MB "
-               "or more teaches better\n");
     double *own = count_pairs(t->text.valid, V), *train = count_pairs(t->text.train, V);
     printf("uniform %.4f\nunigram %.4f\nbigram %.4f\nbigram-counted %.4f\n", log(V),
            entropy(own, V, false), entropy(own, V, true),
            table_loss(train, V, t->text.valid));
-    printf("a loss near %.1f knows letters, near %.1f pairs of letters (the MLP's "
-           "floor); "
-           "words come below 1.5, sentences below 1.1\n",
-           entropy(own, V, false), entropy(own, V, true));
+    if (t->text.characters < 200000)
+        printf("so little text is soon known by heart: watch the validation loss; 1 MB "
+               "or more teaches better\n");
+    else
+        printf("a loss near %.1f knows letters, near %.1f pairs of letters (the MLP's "
+               "floor); words come below 1.5, sentences below 1.1\n",
+               entropy(own, V, false), entropy(own, V, true));
     free(own);
     free(train);
 }
 
+// Does this file hold the best weights of the run? There may be none, or another run's.
+static bool holds_best(const Training *t, const char *file) {
+    char start[4096] = "", loss[64]; // our metadata is shorter, but for the vocabulary
+    FILE *f = fopen(file, "rb");
+    if (!f) return false;
+    const bool fine = !fseek(f, 8, SEEK_SET) && fread(start, 1, sizeof start - 1, f) &&
+                      metadata(start, "best_loss", loss, sizeof loss);
+    fclose(f);
+    return fine && strtod(loss, NULL) == t->best;
+}
+
 // Goes on with the run of --resume: its options, unless the command line overrides them.
 static void take_over(Training *t, const Options *o) {
-    static char out[4096];
     char was[32], now[32];
-    bool has_out = false;
     load(t, o->resume, true);
     const Options stored = t->o;
     t->o = *o;
     for (int i = 0; i < OPTIONS; i++) {
         const Option *p = &options[i];
-        has_out |= o->given[i] && !strcmp(p->name, "out");
         if (!p->key) continue;
         option_text(&stored, p, was);
         if (!o->given[i]) set_option(&t->o, p, was);
@@ -3356,14 +3386,12 @@ static void take_over(Training *t, const Options *o) {
     t->o.c.V = stored.c.V;
     if (memcmp(&t->o.c, &stored.c, sizeof stored.c))
         usage("--resume goes on with the model in %s; its shape can't change", o->resume);
-    size_t n = strlen(o->resume);
-    if (!has_out && n > 5 && !strcmp(o->resume + n - 5, ".last")) {
-        snprintf(out, sizeof out, "%.*s", (int)n - 5, o->resume);
-        t->o.out = out;
-    }
-    FILE *best = fopen(t->o.out, "rb");
-    if (best) fclose(best);
-    else t->best = INFINITY; // no best weights here: the next ones are
+    if (t->o.optimizer == ADAM && stored.optimizer == MUON) // left no v to go with its m
+        for (int i = 0; i < t->m.p.count; i++) {
+            const Tensor *x = &t->m.p.tensor[i];
+            if (x->blocks) memset(t->m.p.m + x->at, 0, sizeof(real) * tensor_size(x));
+        }
+    if (!holds_best(t, t->o.out)) t->best = INFINITY; // the next ones are the best there
 }
 
 // Prepares the run that o asks for: a new model, or the one of --resume.
@@ -3380,7 +3408,9 @@ static void training_new(Training *t, const Options *o, bool quiet) {
     if (o->resume && fingerprint != t->text.fingerprint)
         die("%s is not the text that %s was trained on", o->data, o->resume);
     if (o->resume && t->o.steps && t->step >= t->o.steps)
-        fprintf(stderr, "%s is at step %d, --steps is %d: only a larger one goes on\n",
+        fprintf(stderr,
+                "note: %s is at step %d, --steps is %d: a larger number goes on, or 0 "
+                "with --minutes\n",
                 o->resume, t->step, t->o.steps);
     t->o.c.V = t->m.vocab.V;
     if (t->text.train.n < (size_t)t->o.c.context + 1)
@@ -3740,12 +3770,22 @@ static void choose_path(int wanted) { // 0: the best, k: path k - 1
               path_name(path), path_name(best));
 }
 
+// Without --out a resumed run goes on where it wrote: --resume F.last writes F.
+static void name_out(Options *o) {
+    static char out[LONGEST_NAME];
+    const size_t n = o->resume ? strlen(o->resume) : 0;
+    for (int i = 0; i < OPTIONS; i++)
+        if (o->given[i] && options[i].at == AT(out)) return;
+    if (n <= 5 || n >= sizeof out || strcmp(o->resume + n - 5, ".last")) return;
+    o->out = memcpy(out, o->resume, n - 5);
+}
+
 // Refuses to write a file under the name of one that may be read. (Every command has a
 // default for --out; tune writes it, train also OUT.last, which --resume may have read.)
 static void spare_what_is_read(const Options *o, const Command *c) {
     enum { IN = 6, OUT = 5 };
-    char last[4096];
-    snprintf(last, sizeof last, "%s.last", o->out);
+    char last[LONGEST_NAME];
+    with_ending(last, o->out, ".last");
     const bool trains = c->run == train;
     const char *in[IN] = {o->file, o->data, o->valid, o->old, o->adapter, o->resume};
     const char *out[OUT] = {o->log, o->tokens, o->csv,
@@ -3756,6 +3796,10 @@ static void spare_what_is_read(const Options *o, const Command *c) {
             if (in[i] && out[k] && !strcmp(in[i], out[k]) &&
                 !(in[i] == o->resume && out[k] == last))
                 usage("%s is to be read; choose another name for what is written", in[i]);
+    for (int i = 0; i < OUT; i++)
+        for (int k = 0; k < i; k++)
+            if (out[i] && out[k] && !strcmp(out[i], out[k]))
+                usage("%s would be written twice; choose another name", out[i]);
 }
 
 int main(int argc, char **argv) {
@@ -3769,6 +3813,7 @@ int main(int argc, char **argv) {
         usage("gpt %s wants a MODEL, a file that gpt train wrote", c->name);
     if (!o.c.hidden && c->run != help) o.c.hidden = 4 * o.c.dim;
     if (!o.resume) check_shape(&o.c); // load() checks a stored one
+    name_out(&o);
     spare_what_is_read(&o, c);
     choose_path(o.matmul);
     const int status = c->run(&o);

@@ -98,7 +98,7 @@ lens() {
         { skip lens "gpt lens failed"; return; }
     awk -F , -v OFS=, 'NR == 1 { print $0 ",after"; next }
         { print $0, $1 ? "layer " $1 - 1 : "embedding" }' $work/lens.csv > $work/lens-named.csv
-    draw lens -v kind=heat -v title="Which character comes next? Each layer's best guess" -v row=layer \
+    draw lens -v kind=heat -v title="Which character comes next? Each layer's best guess" -v row=layers \
         -v rowlabel=after -v col=position -v collabel=character -v value=probability -v text=guess -v mark=right \
         -v ylabel="guess after" -v xlabel="the text so far" $work/lens-named.csv
 }

@@ -121,7 +121,7 @@ typedef struct {
 static void run_step(void *data) {
     Bench *b = data;
     gradient(&b->m, &b->a, b->x, b->y, b->B, b->T);
-    adam_step(&b->m.p, 100, 1e-5, 0.1);
+    optimizer_step(&b->m.p, 100, 1e-5, 0.1);
 }
 
 static void run_matmul(void *data) { // the linear layers of one micro-batch, forward and backward
@@ -199,7 +199,7 @@ static void run_stream(void *data) { // embedding, residual additions
 
 static void run_adam(void *data) {
     Bench *b = data;
-    adam_step(&b->m.p, 100, 1e-5, 0.1);
+    optimizer_step(&b->m.p, 100, 1e-5, 0.1);
 }
 
 // Multiply-adds x 2 of one training step, per token: matrices, the head, the causal half of attention.

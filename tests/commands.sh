@@ -171,6 +171,22 @@ same 'resume: worse weights do not replace the best' best a.safetensors
 # shellcheck disable=SC2086
 "$gpt" train $shape --steps 8 --eval-every 4 --out a.safetensors > out 2> err || FAIL 'a.safetensors again' "status $?"
 finds 'resume --log: a new file has a header' '^step,train' b.csv
+# another run's weights are not this run's best
+# shellcheck disable=SC2086
+"$gpt" train $shape --steps 4 --eval-every 4 --seed 2 --out other.safetensors > out 2> err || FAIL 'other.safetensors' "status $?"
+"$gpt" train --data text.txt --resume a.safetensors.last --steps 12 --lr 9 --warmup 0 --out other.safetensors > resumed 2> err ||
+    FAIL 'resume --out another run' "status $?"
+said=$(sed -n 's/^best .*valid \([0-9.]*\) in other.safetensors$/\1/p' resumed)
+"$gpt" eval other.safetensors --data text.txt > out
+close 'resume --out another run: its file has what is said' "$(sed -n 's/^loss \([0-9.]*\) .*/\1/p' out)" "${said:-0}" 0.000002
+# Muon keeps one moment, Adam two: going on with Adam forgets it, or one step would throw the model off
+# shellcheck disable=SC2086
+"$gpt" train $shape --dim 32 --steps 200 --eval-every 50 --stop-at 100 --out o.safetensors > out 2> err || FAIL 'o.safetensors' "status $?"
+before=$(sed -n 's/^step 100 .*valid \([0-9.]*\) .*/\1/p' out)
+"$gpt" train --data text.txt --resume o.safetensors.last --optimizer adam --eval-every 1 --stop-at 102 > out 2> err || FAIL 'resume --optimizer' "status $?"
+after=$(sed -n 's/^step 102 .*valid \([0-9.]*\) .*/\1/p' out)
+if awk "BEGIN { exit !(${after:-9} < ${before:-0} + 1) }"; then ok 'resume --optimizer adam goes on where Muon stopped'
+else FAIL 'resume --optimizer adam' "valid $before, then $after"; fi
 "$gpt" train --data text.txt --resume a.safetensors.last > out 2> err || FAIL 'resume what has ended' "status $?"
 finds 'resume what has ended: a line says so' 'a.safetensors.last is at step 8, --steps is 8' err
 "$gpt" train --data text.txt --resume a.safetensors.last --steps 0 --stop-at 9 --out c.safetensors > out 2> err || FAIL 'resume --steps 0' "status $?"

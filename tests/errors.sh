@@ -38,6 +38,12 @@ refuses '--dim 12.5' 2 --dim "$gpt" train --dim 12.5
 refuses '--dim 12x' 2 --dim "$gpt" train --dim 12x
 refuses '--dim nothing' 2 --dim "$gpt" train --dim=
 refuses 'a text to be written over' 2 text.txt "$gpt" train --data text.txt --out text.txt --steps 1
+refuses 'a log in the place of the model' 2 'written twice' "$gpt" train --data text.txt --out n --log n --steps 1
+refuses '... or of its state' 2 'written twice' "$gpt" train --data text.txt --out n --log n.last --steps 1
+refuses '... or of the resumed model' 2 'written twice' "$gpt" train --data text.txt --resume model.safetensors.last --log model.safetensors
+mkfifo pipe
+refuses 'no ordinary file' 1 'not an ordinary file' "$gpt" train --data text.txt --out pipe --steps 1
+refuses 'check --dim 1' 2 'dim 1' "$gpt" check --dim 1 --heads 1
 cp text.txt n.last
 refuses 'a text in the place of the state' 2 n.last "$gpt" train --data n.last --out n --steps 1
 refuses 'a log in the place of the text' 2 text.txt "$gpt" train --data text.txt --log text.txt --steps 1

@@ -67,7 +67,7 @@ finds 'sinusoids are not trained' '^- *transformer.wpe.weight' out
 finds 'nor is what rotates' '^- *transformer.wpe.weight' out
 
 # and what is wrong is found: here one of the tensors
-sed 's/g = m.p.g\[at\];/g = m.p.g[at] + (i == 0);/' "$GPT" > wrong.c
+sed 's/g = m->p.g\[at\];/g = m->p.g[at] + (t == m->p.tensor);/' "$GPT" > wrong.c
 $CC -O1 wrong.c -o wrong -lm 2> err || FAIL 'a gradient made wrong' 'does not compile'
 ./wrong check --layers 1 --heads 1 --dim 4 --context 3 --act gelu > out
 finds 'a gradient made wrong is found' '^BAD *transformer.wte.weight' out

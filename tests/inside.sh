@@ -110,7 +110,7 @@ check untrained "$gpt" train --data text.txt --pos smeared --layers 2 --context 
 check untrained-heads "$gpt" heads u.st --repeat 20 --csv heads.csv
 check untrained-copies awk -F, 'NR > 1 && ($2 == 0) != ($3 > 0.2) { bad = 1 } END { exit bad || NR != 9 }' heads.csv
 check draw-attend awk -f "$root/figures/draw.awk" -v kind=heat attend.csv
-check draw-lens awk -f "$root/figures/draw.awk" -v kind=heat -v row=layer -v col=position \
+check draw-lens awk -f "$root/figures/draw.awk" -v kind=heat -v row=layers -v col=position \
     -v collabel=character -v value=probability -v text=guess -v mark=right lens.csv
 
 # ---- heads switched off ----

@@ -513,7 +513,7 @@ static void adam_over_tensors(void) {
                 }
             double *g = as_doubles(m.p.g, m.p.size), length = sqrt(squares);
             CLOSE(gradient_norm(&m.p), length, tolerance);
-            adam_step(&m.p, step, 0.01, 0.3);
+            optimizer_step(&m.p, step, 0.01, 0.3);
             for (int i = 0; i < m.p.count; i++) {
                 const Tensor *t = &m.p.tensor[i];
                 for (size_t k = t->at; k < t->at + tensor_size(t); k++) {
@@ -578,7 +578,7 @@ static void muon_steps(void) {
                 for (size_t j = 0; j < tensor_size(&m.p.tensor[i]); j++)
                     m.p.g[m.p.tensor[i].at + j] = (real)any(1e-3); // short: nothing is clipped
             double *g = as_doubles(m.p.g, m.p.size);
-            adam_step(&m.p, step, 0.01, 0.3);
+            optimizer_step(&m.p, step, 0.01, 0.3);
             int matrices = 0;
             for (int i = 0; i < m.p.count; i++) {
                 const Tensor *t = &m.p.tensor[i];
