@@ -1972,7 +1972,7 @@ static int check(Options *o) {
                t->fixed ? "-"
                : fine   ? "ok"
                         : "BAD",
-               t->name, tensor_size(t), error);
+               t->name, (size_t)tensor_size(t), error);
         bad += !fine;
     }
     if (bad) printf("%d tensor%s a wrong gradient\n", bad, bad == 1 ? " has" : "s have");
