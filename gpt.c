@@ -2244,8 +2244,10 @@ static void check_writable(const char *file) { // before minutes are spent on tr
     struct stat about;
     if (!stat(file, &about) && !S_ISREG(about.st_mode)) // /dev/null would be replaced
         die("cannot write %s: it is not an ordinary file", file);
-    FILE *f = fopen(name, "wb");
-    if (!f) die("cannot write %s: %s", name, strerror(errno));
+    FILE *f = fopen(file, "rb+"); // rename() would not ask
+    if (f) fclose(f);
+    else if (errno != ENOENT) die("cannot write %s: %s", file, strerror(errno));
+    if (!(f = fopen(name, "wb"))) die("cannot write %s: %s", name, strerror(errno));
     fclose(f);
     remove(name);
 }
@@ -3391,11 +3393,14 @@ static void take_over(Training *t, const Options *o) {
             const Tensor *x = &t->m.p.tensor[i];
             if (x->blocks) memset(t->m.p.m + x->at, 0, sizeof(real) * tensor_size(x));
         }
-    if (!holds_best(t, t->o.out)) t->best = INFINITY; // the next ones are the best there
+    // the next ones are the best there
+    if (!holds_best(t, t->o.out)) t->best = INFINITY, t->best_step = 0;
 }
 
 // Prepares the run that o asks for: a new model, or the one of --resume.
 static void training_new(Training *t, const Options *o, bool quiet) {
+    char last[LONGEST_NAME];
+    check_writable(o->out), check_writable(with_ending(last, o->out, ".last"));
     if (o->resume) take_over(t, o);
     else {
         t->o = *o;
@@ -3417,7 +3422,6 @@ static void training_new(Training *t, const Options *o, bool quiet) {
         die("%s has %zu tokens to train on, --context %d needs %d; try --context %zu",
             o->data, t->text.train.n, t->o.c.context, t->o.c.context + 1,
             t->text.train.n > 2 ? t->text.train.n / 2 : 1);
-    check_writable(t->o.out);
     if (!o->resume) {
         const Vocab v = t->m.vocab;
         t->m = model_shape(t->o.c);
@@ -3454,9 +3458,10 @@ static int train(Options *o) {
         die("cannot write %s: %s", o->log, strerror(errno));
     if (t.log && (!o->resume || (!fseek(t.log, 0, SEEK_END) && !ftell(t.log))))
         fprintf(t.log, "step,train,valid,lr,tokens_per_second,seconds\n");
-    if (training_loop(&t, o->stop_at) && !isinf(t.best))
+    const bool ended = training_loop(&t, o->stop_at);
+    if (ended && !isinf(t.best))
         printf("best step %d valid %.6f in %s\n", t.best_step, t.best, t.o.out);
-    else {
+    else if (!ended || !o->resume) { // or else nothing was done, as a note has said
         if (isinf(t.best)) save_best(&t); // something to sample from
         save_last(&t);
         const bool other = strcmp(o->data, "data/stories.txt");
@@ -3776,29 +3781,38 @@ static void name_out(Options *o) {
     const size_t n = o->resume ? strlen(o->resume) : 0;
     for (int i = 0; i < OPTIONS; i++)
         if (o->given[i] && options[i].at == AT(out)) return;
-    if (n <= 5 || n >= sizeof out || strcmp(o->resume + n - 5, ".last")) return;
+    if (n >= sizeof out) die("the name %.40s... is too long", o->resume);
+    if (n <= 5 || strcmp(o->resume + n - 5, ".last")) return;
     o->out = memcpy(out, o->resume, n - 5);
 }
 
-// Refuses to write a file under the name of one that may be read. (Every command has a
-// default for --out; tune writes it, train also OUT.last, which --resume may have read.)
+static bool same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return !strcmp(a, b) || (!stat(a, &x) && !stat(b, &y) && x.st_ino &&
+                             x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+// Refuses to write a file under the name of one that may be read, or two under one name.
+// (Every command has a default for --out; tune writes it, train also OUT.last, which
+// --resume may have read; both by way of .tmp.)
 static void spare_what_is_read(const Options *o, const Command *c) {
-    enum { IN = 6, OUT = 5 };
-    char last[LONGEST_NAME];
-    with_ending(last, o->out, ".last");
-    const bool trains = c->run == train;
+    enum { IN = 6, OUT = 7 };
+    char last[LONGEST_NAME], tmp[LONGEST_NAME], last_tmp[LONGEST_NAME];
+    with_ending(tmp, o->out, ".tmp");
+    with_ending(last_tmp, with_ending(last, o->out, ".last"), ".tmp");
+    const bool trains = c->run == train, writes = trains || c->run == tune;
     const char *in[IN] = {o->file, o->data, o->valid, o->old, o->adapter, o->resume};
-    const char *out[OUT] = {o->log, o->tokens, o->csv,
-                            trains || c->run == tune ? o->out : NULL,
-                            trains ? last : NULL};
+    const char *out[OUT] = {o->log, o->tokens, o->csv, writes ? o->out : NULL,
+                            writes ? tmp : NULL, trains ? last : NULL,
+                            trains ? last_tmp : NULL};
     for (int i = 0; i < IN; i++)
         for (int k = 0; k < OUT; k++)
-            if (in[i] && out[k] && !strcmp(in[i], out[k]) &&
+            if (in[i] && out[k] && same_file(in[i], out[k]) &&
                 !(in[i] == o->resume && out[k] == last))
                 usage("%s is to be read; choose another name for what is written", in[i]);
     for (int i = 0; i < OUT; i++)
         for (int k = 0; k < i; k++)
-            if (out[i] && out[k] && !strcmp(out[i], out[k]))
+            if (out[i] && out[k] && same_file(out[i], out[k]))
                 usage("%s would be written twice; choose another name", out[i]);
 }
 

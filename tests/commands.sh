@@ -179,6 +179,10 @@ finds 'resume --log: a new file has a header' '^step,train' b.csv
 said=$(sed -n 's/^best .*valid \([0-9.]*\) in other.safetensors$/\1/p' resumed)
 "$gpt" eval other.safetensors --data text.txt > out
 close 'resume --out another run: its file has what is said' "$(sed -n 's/^loss \([0-9.]*\) .*/\1/p' out)" "${said:-0}" 0.000002
+cp other.safetensors kept
+cp a.safetensors.last other.safetensors.last
+"$gpt" train --data text.txt --resume other.safetensors.last > out 2> err || FAIL 'resume what has ended, beside another model' "status $?"
+same 'resume what has ended: nothing is written' kept other.safetensors
 # Muon keeps one moment, Adam two: going on with Adam forgets it, or one step would throw the model off
 # shellcheck disable=SC2086
 "$gpt" train $shape --dim 32 --steps 200 --eval-every 50 --stop-at 100 --out o.safetensors > out 2> err || FAIL 'o.safetensors' "status $?"

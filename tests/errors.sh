@@ -44,6 +44,12 @@ refuses '... or of the resumed model' 2 'written twice' "$gpt" train --data text
 mkfifo pipe
 refuses 'no ordinary file' 1 'not an ordinary file' "$gpt" train --data text.txt --out pipe --steps 1
 refuses 'check --dim 1' 2 'dim 1' "$gpt" check --dim 1 --heads 1
+refuses 'a pipe, resumed' 1 'not an ordinary file' "$gpt" train --data text.txt --resume model.safetensors.last --out pipe
+mkdir -p g.last
+refuses 'no place for the state' 1 g.last "$gpt" train --data text.txt --out g --steps 1
+refuses 'a text by another name' 2 text.txt "$gpt" train --data text.txt --out ./text.txt --steps 1
+cp text.txt m.tmp
+refuses 'a text in the place of a file half written' 2 m.tmp "$gpt" train --data m.tmp --out m --steps 1
 cp text.txt n.last
 refuses 'a text in the place of the state' 2 n.last "$gpt" train --data n.last --out n --steps 1
 refuses 'a log in the place of the text' 2 text.txt "$gpt" train --data text.txt --log text.txt --steps 1
