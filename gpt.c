@@ -2537,8 +2537,8 @@ static void show_scores(const Model *m, const Acts *a, const int *ids, int l, in
     }
 }
 
-// One reading of the stream and one addition to it, at position t.
-// Queries and keys are shown as they meet: smeared or rotated, if --pos says so.
+// One reading of the stream and one addition to it, at position t. Queries and keys are
+// shown as they meet: smeared or rotated, if --pos says so.
 static void trace_sublayer(const Model *m, Acts *a, const int *ids, int l, bool attends,
                            int t, int T) {
     const int C = m->c.dim, H = m->c.heads, D = C / H, F = m->c.hidden;
@@ -2966,7 +2966,7 @@ static void tune_loop(Training *t, Adapter *d, const Options *o) {
             die("the loss is no longer a number at step %d; try a smaller --lr", step);
         adapter_backward(&t->m, d);
         optimizer_step(&d->p, step, learning_rate(o, step, (double)step / o->steps),
-                  o->weight_decay);
+                       o->weight_decay);
         if ((step + 1) % every) continue;
         printf("step %d train %.4f\n", step + 1, sum / every);
         if (fflush(stdout)) stop_signal = SIGPIPE;
@@ -3388,7 +3388,7 @@ static void take_over(Training *t, const Options *o) {
     t->o.c.V = stored.c.V;
     if (memcmp(&t->o.c, &stored.c, sizeof stored.c))
         usage("--resume goes on with the model in %s; its shape can't change", o->resume);
-    if (t->o.optimizer == ADAM && stored.optimizer == MUON) // left no v to go with its m
+    if (t->o.optimizer == ADAM && stored.optimizer == MUON) // which keeps no v beside m
         for (int i = 0; i < t->m.p.count; i++) {
             const Tensor *x = &t->m.p.tensor[i];
             if (x->blocks) memset(t->m.p.m + x->at, 0, sizeof(real) * tensor_size(x));
@@ -3786,6 +3786,7 @@ static void name_out(Options *o) {
     o->out = memcpy(out, o->resume, n - 5);
 }
 
+// By name, or by device and number; Windows has no numbers (0).
 static bool same_file(const char *a, const char *b) {
     struct stat x, y;
     return !strcmp(a, b) || (!stat(a, &x) && !stat(b, &y) && x.st_ino &&
